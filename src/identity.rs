@@ -1,0 +1,6 @@
+//! Evidence to a [`Caller`]: who is calling, proved.
+
+pub mod caller;
+pub mod spiffe;
+
+pub use caller::{Caller, User, Workload};

@@ -1,0 +1,16 @@
+//! Decides, for every Model Context Protocol message that passes a gateway, whether this person, through this
+//! workload, may do this.
+//!
+//! The modules, in the order in which a message meets them. A module knows those before it and none of those
+//! after; `pipeline` names all the stages (`tests/layers.rs` fails on an import against the arrows).
+
+pub mod clock;
+
+pub mod exchange;
+pub mod mcp;
+
+pub mod inventory;
+
+pub mod identity;
+
+pub mod policy;

@@ -1,0 +1,35 @@
+//! A whole HTTP request of an MCP client, read.
+
+use super::{Call, Version};
+
+/// What one HTTP request of a client carries.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    /// The version that the message is read under: `MCP-Protocol-Version`, without it 2025-03-26; for
+    /// `initialize` the newest that has sessions.
+    pub version: Version,
+    /// `Mcp-Session-Id`, visible ASCII.
+    pub session: Option<String>,
+    /// One call, or a batch.
+    pub payload: Payload,
+}
+
+/// One call or several.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Payload {
+    /// A single message.
+    Single(Call),
+    /// A batch (2025-03-26 only), never empty: all of it is allowed, or nothing.
+    Batch(Vec<Call>),
+}
+
+impl Message {
+    /// Every call in the message, in order.
+    #[must_use]
+    pub fn calls(&self) -> &[Call] {
+        match &self.payload {
+            Payload::Single(call) => std::slice::from_ref(call),
+            Payload::Batch(calls) => calls,
+        }
+    }
+}
