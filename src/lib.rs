@@ -14,3 +14,5 @@ pub mod inventory;
 pub mod identity;
 
 pub mod policy;
+
+pub mod cli;

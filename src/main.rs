@@ -1,5 +1,5 @@
 //! argv to exit code.
 
 fn main() -> std::process::ExitCode {
-    std::process::ExitCode::from(2)
+    mcp_authz::cli::run(std::env::args_os())
 }
