@@ -11,15 +11,21 @@ pub struct Verdict {
     pub outcome: Outcome,
     /// The policies that determined it, by id, sorted: permits of an allow, forbids of a deny.
     pub fired: Vec<Arc<Fired>>,
+    /// The policies whose evaluation failed, sorted: such a forbid denies, such a permit doesn't apply.
+    pub errored: Vec<Arc<Fired>>,
+    /// The `@shadow` policies that would have applied, sorted. They decide nothing.
+    pub shadow: Vec<Arc<Fired>>,
 }
 
 /// A policy that took part in a verdict.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Fired {
     /// Its `@id`.
     pub id: String,
     /// Its `@reason`, where it has one.
     pub reason: Option<String>,
+    /// Its `@advice`, where it has one: what a caller could do instead.
+    pub advice: Option<String>,
 }
 
 /// Which kind of principal was asked about.
@@ -42,4 +48,48 @@ pub enum Outcome {
     Forbidden,
     /// A forbid could not be evaluated: it might have applied, so it counts.
     ForbidErrored,
+}
+
+impl Verdict {
+    /// A verdict without errors and shadows.
+    #[must_use]
+    pub fn new(principal: Principal, outcome: Outcome, fired: Vec<Arc<Fired>>) -> Self {
+        Self {
+            principal,
+            outcome,
+            fired,
+            errored: Vec::new(),
+            shadow: Vec::new(),
+        }
+    }
+
+    /// Whether this principal may.
+    #[must_use]
+    pub fn allows(&self) -> bool {
+        self.outcome == Outcome::Allowed
+    }
+}
+
+impl Principal {
+    /// The name, as audit and tests write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Workload => "workload",
+        }
+    }
+}
+
+impl Outcome {
+    /// The name, as policy tests and tables write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::NoPermit => "no_permit",
+            Self::Forbidden => "forbidden",
+            Self::ForbidErrored => "policy_error",
+        }
+    }
 }
