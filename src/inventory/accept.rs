@@ -1,0 +1,281 @@
+//! Whether the arguments of a call fit the tool's `inputSchema`: JSON Schema decides, compiled once at load.
+
+use std::collections::HashSet;
+
+use jsonschema::error::{TypeKind, ValidationErrorKind};
+use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
+use serde_json::{Value, json};
+
+use super::instance::{Instance, Strict};
+use super::shape::referred;
+use crate::mcp::json::Object;
+
+/// Compiled size of one `pattern`.
+const PATTERN_SIZE: usize = 1 << 20;
+/// Characters of a name or an enumeration that are told.
+const MAX_TOLD: usize = 200;
+
+/// An argument that doesn't fit. Tells where and what was expected, never the value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("argument `{path}`: expected {expected}")]
+pub struct ArgumentError {
+    /// JSON pointer (RFC 6901) to the argument; empty: the arguments as a whole.
+    pub path: String,
+    /// What was expected there, in plain words.
+    pub expected: String,
+    /// The schema declares no such argument.
+    pub undeclared: bool,
+}
+
+/// A tool's `inputSchema`, ready to be asked.
+#[derive(Debug)]
+pub(crate) struct Acceptance {
+    validator: Validator<Strict>,
+    declared: Declared,
+}
+
+/// Which arguments a schema declares.
+#[derive(Debug)]
+enum Declared {
+    /// It says itself what else there may be.
+    BySchema,
+    /// It is silent about others than these.
+    Names(HashSet<String>, Option<Box<Validator<Strict>>>),
+}
+
+impl Acceptance {
+    /// Compiles a schema.
+    ///
+    /// # Errors
+    /// Why it can't be: no valid schema, a `$ref` to elsewhere (named), a pattern that no linear engine runs.
+    pub(crate) fn compile(schema: &Value) -> Result<Self, String> {
+        let validator = build(schema)?;
+        Ok(Self {
+            validator,
+            declared: Declared::of(schema)?,
+        })
+    }
+
+    /// # Errors
+    /// The first argument that doesn't fit.
+    pub(crate) fn check(&self, arguments: &Object, undeclared: bool) -> Result<(), ArgumentError> {
+        let instance = Instance::Object(arguments);
+        if !self.validator.is_valid(instance) {
+            self.validator.validate(instance).map_err(|error| told(&error))?;
+        }
+        if undeclared {
+            return Ok(());
+        }
+        match arguments.iter().find(|(name, _)| !self.declared.allows(name)) {
+            None => Ok(()),
+            Some((name, _)) => Err(ArgumentError {
+                path: pointer("", name),
+                expected: "no such argument: the tool's schema doesn't declare it".to_owned(),
+                undeclared: true,
+            }),
+        }
+    }
+}
+
+/// Offline: what a schema refers to must be in it. The linear engine: no pattern takes longer than its text.
+fn build(schema: &Value) -> Result<Validator<Strict>, String> {
+    jsonschema::options_for::<Strict>()
+        .with_draft_unless_declared(schema)
+        .offline()
+        .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_SIZE))
+        .build(schema)
+        .map_err(|error| reason(&error))
+}
+
+/// MCP: without `$schema`, a schema is of draft 2020-12.
+trait DefaultDraft {
+    fn with_draft_unless_declared(self, schema: &Value) -> Self;
+}
+
+impl<R> DefaultDraft for jsonschema::ValidationOptions<'_, R, Strict> {
+    fn with_draft_unless_declared(self, schema: &Value) -> Self {
+        if schema.get("$schema").is_some() {
+            self
+        } else {
+            self.with_draft(Draft::Draft202012)
+        }
+    }
+}
+
+/// Why a schema can't be compiled: text of the schema's author, not of a caller.
+fn reason(error: &ValidationError<'_>) -> String {
+    let place = error.instance_path().as_str();
+    let place = if place.is_empty() {
+        String::new()
+    } else {
+        format!(" at `{place}`")
+    };
+    match error.kind() {
+        ValidationErrorKind::Referencing(error) => format!("a reference leads elsewhere: {error}"),
+        _ => format!("no valid JSON Schema{place}: {error}"),
+    }
+}
+
+impl Declared {
+    fn of(schema: &Value) -> Result<Self, String> {
+        let mut collected = Collected::default();
+        collected.collect(schema, schema, 0);
+        if collected.explicit {
+            return Ok(Self::BySchema);
+        }
+        let patterns = if collected.patterns.is_empty() {
+            None
+        } else {
+            let any: Vec<Value> = collected
+                .patterns
+                .iter()
+                .map(|pattern| json!({ "pattern": pattern }))
+                .collect();
+            Some(Box::new(build(&json!({ "anyOf": any }))?))
+        };
+        Ok(Self::Names(collected.names, patterns))
+    }
+
+    fn allows(&self, name: &str) -> bool {
+        match self {
+            Self::BySchema => true,
+            Self::Names(names, patterns) => {
+                names.contains(name)
+                    || patterns
+                        .as_ref()
+                        .is_some_and(|patterns| patterns.is_valid(Instance::Text(name)))
+            }
+        }
+    }
+}
+
+/// What a schema says about the members of the object itself, also through its in-place applicators
+/// (JSON Schema 2020-12 core §10.2).
+#[derive(Default)]
+struct Collected {
+    names: HashSet<String>,
+    patterns: Vec<String>,
+    explicit: bool,
+}
+
+impl Collected {
+    fn collect(&mut self, root: &Value, schema: &Value, depth: usize) {
+        let Value::Object(schema) = schema else {
+            return;
+        };
+        if depth > 16 {
+            return;
+        }
+        for (keyword, value) in schema {
+            match (keyword.as_str(), value) {
+                ("additionalProperties" | "unevaluatedProperties", _) => self.explicit = true,
+                ("properties", Value::Object(properties)) => self.names.extend(properties.keys().cloned()),
+                ("patternProperties", Value::Object(patterns)) => {
+                    self.patterns.extend(patterns.keys().cloned())
+                }
+                ("allOf" | "anyOf" | "oneOf", Value::Array(parts)) => {
+                    parts
+                        .iter()
+                        .for_each(|part| self.collect(root, part, depth.saturating_add(1)));
+                }
+                ("if" | "then" | "else", part) => self.collect(root, part, depth.saturating_add(1)),
+                ("dependentSchemas", Value::Object(parts)) => {
+                    parts
+                        .values()
+                        .for_each(|part| self.collect(root, part, depth.saturating_add(1)));
+                }
+                ("$ref", Value::String(reference)) => {
+                    if let Some(target) = referred(root, reference) {
+                        self.collect(root, target, depth.saturating_add(1));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The error as a caller may read it: the schema's words, never the value's.
+fn told(error: &ValidationError<'_>) -> ArgumentError {
+    let path = error.instance_path().as_str();
+    let (path, undeclared) = match error.kind() {
+        ValidationErrorKind::Required { property } => {
+            (pointer(path, property.as_str().unwrap_or_default()), false)
+        }
+        ValidationErrorKind::AdditionalProperties { unexpected }
+        | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
+            (pointer(path, unexpected.first().map_or("", String::as_str)), true)
+        }
+        _ => (bounded(path), false),
+    };
+    ArgumentError {
+        path,
+        expected: expected(error.kind()),
+        undeclared,
+    }
+}
+
+fn expected(kind: &ValidationErrorKind) -> String {
+    use ValidationErrorKind as Kind;
+    match kind {
+        Kind::Type {
+            kind: TypeKind::Single(expected),
+        } => article(expected.as_str()),
+        Kind::Type {
+            kind: TypeKind::Multiple(expected),
+        } => {
+            let expected: Vec<String> = expected.iter().map(|one| article(one.as_str())).collect();
+            expected.join(" or ")
+        }
+        Kind::Required { .. } => "this argument to be given".to_owned(),
+        Kind::AdditionalProperties { .. } | Kind::UnevaluatedProperties { .. } => {
+            "no such argument: the tool's schema doesn't declare it".to_owned()
+        }
+        Kind::Enum { options } => format!("one of {}", bounded(&options.to_string())),
+        Kind::Constant { expected_value } => bounded(&expected_value.to_string()),
+        Kind::Minimum { limit } => format!("a number not below {limit}"),
+        Kind::Maximum { limit } => format!("a number not above {limit}"),
+        Kind::ExclusiveMinimum { limit } => format!("a number above {limit}"),
+        Kind::ExclusiveMaximum { limit } => format!("a number below {limit}"),
+        Kind::MultipleOf { multiple_of } => format!("a multiple of {multiple_of}"),
+        Kind::MinLength { limit } => format!("a string of at least {limit} characters"),
+        Kind::MaxLength { limit } => format!("a string of at most {limit} characters"),
+        Kind::Pattern { pattern } => format!("a string that matches `{}`", bounded(pattern)),
+        Kind::Format { format } => format!("a string of the format `{}`", bounded(format)),
+        Kind::MinItems { limit } => format!("at least {limit} items"),
+        Kind::MaxItems { limit } => format!("at most {limit} items"),
+        Kind::AdditionalItems { limit } => format!("no more than {limit} items"),
+        Kind::UniqueItems => "items that all differ".to_owned(),
+        Kind::Contains => "an item of the kind that the tool's schema asks for".to_owned(),
+        Kind::MinProperties { limit } => format!("at least {limit} members"),
+        Kind::MaxProperties { limit } => format!("at most {limit} members"),
+        Kind::PropertyNames { .. } => "names of members that the tool's schema allows".to_owned(),
+        Kind::FalseSchema => "nothing: the tool's schema allows no value here".to_owned(),
+        Kind::AnyOf { .. } => "a value of one of the kinds that the tool's schema lists".to_owned(),
+        Kind::OneOfNotValid { .. } | Kind::OneOfMultipleValid { .. } => {
+            "a value of exactly one of the kinds that the tool's schema lists".to_owned()
+        }
+        _ => format!("what `{}` of the tool's schema asks for", kind.keyword()),
+    }
+}
+
+fn article(name: &str) -> String {
+    match name {
+        "null" => "null".to_owned(),
+        "integer" | "array" | "object" => format!("an {name}"),
+        _ => format!("a {name}"),
+    }
+}
+
+/// A JSON pointer with one more segment (RFC 6901 §3).
+fn pointer(path: &str, name: &str) -> String {
+    bounded(&format!("{path}/{}", name.replace('~', "~0").replace('/', "~1")))
+}
+
+/// At most so much that nobody fills an answer with it.
+fn bounded(text: &str) -> String {
+    match text.char_indices().nth(MAX_TOLD) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+    }
+}

@@ -1,0 +1,138 @@
+//! The arguments of a call as a Cedar record: typed expressions built from what the strict reader gave.
+//!
+//! In: arguments that have passed the tool's JSON Schema. Out: a record of what Cedar holds exactly, and the places that
+//! it doesn't. Never through `Context::from_json_*`: there, a client's `{"__extn":…}` would be an extension value.
+
+use std::sync::Arc;
+
+use cedar_policy::RestrictedExpression;
+
+use super::exact;
+use super::place::Place;
+use super::shape::{Record, Shape};
+use crate::mcp::json::{Object, Value};
+
+/// Elements of all the sets of one call; a set that goes beyond is left out as a whole.
+pub const MAX_ELEMENTS: usize = 10_000;
+/// Members that the schema doesn't declare are named one by one up to here, then together.
+const MAX_NAMED: usize = 256;
+
+/// What Cedar sees of a call's arguments.
+#[derive(Debug, Clone)]
+pub struct Converted {
+    /// The record that becomes `context.arguments`.
+    pub record: RestrictedExpression,
+    /// What the call carries and the record doesn't. A policy that reads one of these can't be asked.
+    pub omitted: Vec<Place>,
+}
+
+/// Converts arguments as far as `shape` goes.
+pub(crate) fn convert(shape: &Record, arguments: &Object) -> Converted {
+    let mut converting = Converting {
+        path: Vec::new(),
+        omitted: Vec::new(),
+        elements: 0,
+        named: 0,
+    };
+    match converting.record(shape, arguments) {
+        Some(record) => Converted {
+            record,
+            omitted: converting.omitted,
+        },
+        None => Converted {
+            record: empty(),
+            omitted: vec![Place::at([""; 0])],
+        },
+    }
+}
+
+/// The record without attributes.
+fn empty() -> RestrictedExpression {
+    // A record can be refused for one attribute given twice only; the fallback is no record, and matches no type.
+    RestrictedExpression::new_record([]).unwrap_or_else(|_| RestrictedExpression::new_bool(false))
+}
+
+struct Converting {
+    path: Vec<Arc<str>>,
+    omitted: Vec<Place>,
+    elements: usize,
+    named: usize,
+}
+
+impl Converting {
+    fn omit(&mut self) {
+        self.omitted.push(Place::at(self.path.iter().cloned()));
+    }
+
+    /// `None` only if Cedar refuses the record as a whole.
+    fn record(&mut self, shape: &Record, object: &Object) -> Option<RestrictedExpression> {
+        let mut members = Vec::with_capacity(object.len().min(shape.names().len()));
+        let mut rest = false;
+        for (name, value) in object.iter() {
+            // null is absence: `has` is false.
+            if matches!(value, Value::Null) {
+                continue;
+            }
+            let Some((name, attribute)) = shape.get(name) else {
+                if self.named < MAX_NAMED {
+                    self.named = self.named.saturating_add(1);
+                    self.path.push(name.into());
+                    self.omit();
+                    self.path.pop();
+                } else {
+                    rest = true;
+                }
+                continue;
+            };
+            self.path.push(Arc::clone(name));
+            match self.value(&attribute.shape, value) {
+                Some(expression) => members.push((String::from(name.as_ref()), expression)),
+                None => self.omit(),
+            }
+            self.path.pop();
+        }
+        if rest {
+            self.omitted.push(Place::rest_of(&self.path, shape.names()));
+        }
+        RestrictedExpression::new_record(members).ok()
+    }
+
+    /// The value, if the shape holds it exactly.
+    fn value(&mut self, shape: &Shape, value: &Value) -> Option<RestrictedExpression> {
+        match (shape, value) {
+            (Shape::Bool, Value::Bool(value)) => Some(RestrictedExpression::new_bool(*value)),
+            (Shape::Long, Value::Number(number)) => {
+                exact::integer(number).map(RestrictedExpression::new_long)
+            }
+            (Shape::Decimal, Value::Number(number)) => {
+                exact::decimal(number).map(RestrictedExpression::new_decimal)
+            }
+            (Shape::String, Value::String(text)) => Some(RestrictedExpression::new_string(text.clone())),
+            (Shape::Set(element), Value::Array(items)) => self.set(element, items),
+            (Shape::Record(record), Value::Object(object)) => self.record(record, object),
+            _ => None,
+        }
+    }
+
+    /// A set only if every item is held whole: a set with an item left out is another set.
+    fn set(&mut self, element: &Shape, items: &[Value]) -> Option<RestrictedExpression> {
+        let elements = self.elements.checked_add(items.len())?;
+        if elements > MAX_ELEMENTS {
+            return None;
+        }
+        self.elements = elements;
+        let (omitted, named) = (self.omitted.len(), self.named);
+        let mut converted = Vec::with_capacity(items.len());
+        for item in items {
+            match self.value(element, item) {
+                Some(item) if self.omitted.len() == omitted => converted.push(item),
+                _ => {
+                    self.omitted.truncate(omitted);
+                    self.named = named;
+                    return None;
+                }
+            }
+        }
+        Some(RestrictedExpression::new_set(converted))
+    }
+}
