@@ -10,7 +10,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-pub use headers::Headers;
+pub use headers::{Headers, NotSingle};
 
 mod headers;
 

@@ -44,9 +44,26 @@ pub struct User {
     pub expires: Timestamp,
 }
 
+impl User {
+    /// What this person is, for ever and everywhere: `<issuer>#<subject>`. An issuer's URL has no fragment (OIDC
+    /// Discovery §2), so no two persons share a key.
+    #[must_use]
+    pub fn key(&self) -> String {
+        format!("{}#{}", self.issuer, self.subject)
+    }
+}
+
 /// A workload by its SPIFFE ID.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Workload {
     /// The canonical SPIFFE ID.
     pub spiffe_id: super::spiffe::SpiffeId,
+}
+
+impl Workload {
+    /// What this workload is: its SPIFFE ID.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        self.spiffe_id.as_str()
+    }
 }

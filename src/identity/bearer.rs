@@ -1,0 +1,119 @@
+//! The access token of a request: exactly one, and only in the `Authorization` header.
+
+use std::borrow::Cow;
+
+use super::IdentityError;
+use super::error::Malformed;
+use crate::exchange::{Exchange, Headers, NotSingle};
+
+/// The token that the request brings, `None` where it brings no credential.
+pub(super) fn token(exchange: &Exchange) -> Result<Option<&str>, IdentityError> {
+    if in_query(&exchange.path) {
+        return Err(IdentityError::TokenInQuery);
+    }
+    from_header(&exchange.headers)
+}
+
+fn from_header(headers: &Headers) -> Result<Option<&str>, IdentityError> {
+    let value = match headers.single("authorization") {
+        Ok(Some(value)) => value,
+        Ok(None) => return Ok(None),
+        Err(NotSingle::Repeated) => return Err(IdentityError::TwoCredentials),
+        Err(NotSingle::NotText) => return Err(IdentityError::MalformedToken(Malformed::Credentials)),
+    };
+    // Gateways join repeated fields with a comma, which no bearer credential has (RFC 6750 §2.1).
+    let scheme_end = value
+        .find(|char: char| !is_token_char(char))
+        .unwrap_or(value.len());
+    let (scheme, rest) = value.split_at(scheme_end);
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(IdentityError::WrongScheme);
+    }
+    if rest.contains(',') {
+        return Err(IdentityError::TwoCredentials);
+    }
+    match rest.strip_prefix(' ') {
+        Some(token) if is_token68(token) => Ok(Some(token)),
+        _ => Err(IdentityError::MalformedToken(Malformed::Credentials)),
+    }
+}
+
+/// RFC 9110 §5.6.2, as far as schemes use it.
+fn is_token_char(char: char) -> bool {
+    char.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(char)
+}
+
+/// RFC 6750 §2.1: `b64token`.
+fn is_token68(text: &str) -> bool {
+    let body = text.trim_end_matches('=');
+    !body.is_empty()
+        && body
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte))
+}
+
+/// Whether the URL carries a token (RFC 6750 §2.3), however it is encoded.
+fn in_query(path: &str) -> bool {
+    let Some((_, query)) = path.split_once('?') else {
+        return false;
+    };
+    url::form_urlencoded::parse(query.as_bytes())
+        .any(|(name, _): (Cow<'_, str>, Cow<'_, str>)| name.eq_ignore_ascii_case("access_token"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(values: &[&str]) -> Result<Option<String>, IdentityError> {
+        let headers: Headers = values.iter().map(|value| ("authorization", *value)).collect();
+        from_header(&headers).map(|token| token.map(str::to_owned))
+    }
+
+    #[test]
+    fn takes_exactly_one_bearer_credential() {
+        use IdentityError::{MalformedToken, TwoCredentials, WrongScheme};
+        let malformed = MalformedToken(Malformed::Credentials);
+        assert_eq!(read(&[]), Ok(None));
+        for value in ["Bearer a.b.c", "bearer a.b.c", "bEaReR a.b.c"] {
+            assert_eq!(read(&[value]), Ok(Some("a.b.c".to_owned())), "{value}");
+        }
+        let refused: [(&[&str], IdentityError); 17] = [
+            (&["Bearer a", "Bearer b"], TwoCredentials),
+            (&["Bearer a,Bearer b"], TwoCredentials),
+            (&["Bearer a, Bearer b"], TwoCredentials),
+            (&["Bearer a, Basic b"], TwoCredentials),
+            (&["Basic dXNlcjpwYXNz"], WrongScheme),
+            (&["Basic a, Bearer b"], WrongScheme),
+            (&["DPoP a.b.c"], WrongScheme),
+            (&["BearerX a"], WrongScheme),
+            (&["a.b.c"], WrongScheme),
+            (&[""], WrongScheme),
+            (&[" Bearer a"], WrongScheme),
+            (&["Bearer"], malformed),
+            (&["Bearer "], malformed),
+            (&["Bearer  a"], malformed),
+            (&["Bearer\ta"], malformed),
+            (&["Bearer a b"], malformed),
+            (&["Bearer a\u{e4}"], malformed),
+        ];
+        for (values, reason) in refused {
+            assert_eq!(read(values), Err(reason), "{values:?}");
+        }
+    }
+
+    #[test]
+    fn sees_a_token_in_the_query_in_every_spelling() {
+        for path in [
+            "/mcp?access_token=x",
+            "/mcp?a=b&access%5Ftoken=x",
+            "/mcp?ACCESS_TOKEN",
+            "/mcp?x?&access_token=",
+        ] {
+            assert!(in_query(path), "{path}");
+        }
+        for path in ["/mcp", "/mcp?token=x", "/access_token=x", "/mcp?q=access_token"] {
+            assert!(!in_query(path), "{path}");
+        }
+    }
+}

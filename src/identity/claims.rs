@@ -1,0 +1,248 @@
+//! A token's claims to what is believed of them: when it holds, for which server, and who it is.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::error::Claim;
+use super::settings::{self, ClaimPath, Tenants};
+use super::{IdentityError, User};
+
+/// What an access token says, read but for what depends on the server and the time.
+#[derive(Debug)]
+pub(super) struct Token {
+    /// Who it was issued to.
+    pub(super) user: Arc<User>,
+    /// When it holds.
+    pub(super) times: Times,
+    /// `aud`
+    pub(super) audiences: Vec<String>,
+}
+
+/// When a token holds, in seconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Times {
+    exp: i64,
+    nbf: Option<i64>,
+    iat: Option<i64>,
+}
+
+type Claims = Map<String, Value>;
+
+/// Claims that only other kinds of token have: an ID token (OIDC Core §3.1.3.6) and a security event such as a
+/// logout token (RFC 8417 §2.2).
+const OTHER_TOKENS: [&str; 3] = ["at_hash", "c_hash", "events"];
+
+/// Keycloak's claim `typ` of an access token; its ID, refresh, offline and logout tokens say so there.
+const ACCESS_TOKEN: &str = "Bearer";
+
+/// Reads claims that the issuer's key, or a gateway trusted for it, vouches for.
+pub(super) fn read(claims: &Claims, settings: &settings::Issuer) -> Result<Token, IdentityError> {
+    // A bound token says `typ: DPoP` at Keycloak: that it is bound is the better reason.
+    if claims.contains_key("cnf") {
+        return Err(IdentityError::BoundTokenWithoutProof);
+    }
+    let other_type = claims
+        .get("typ")
+        .is_some_and(|typ| typ.as_str() != Some(ACCESS_TOKEN));
+    if other_type || OTHER_TOKENS.iter().any(|name| claims.contains_key(*name)) {
+        return Err(IdentityError::WrongType);
+    }
+    let times = Times::read(claims)?;
+    Ok(Token {
+        times,
+        audiences: audiences(claims)?,
+        user: Arc::new(user(claims, settings, times)?),
+    })
+}
+
+impl Times {
+    fn read(claims: &Claims) -> Result<Self, IdentityError> {
+        Ok(Self {
+            exp: seconds(claims, "exp", Claim::Exp)?.ok_or(IdentityError::NoExpiry)?,
+            nbf: seconds(claims, "nbf", Claim::Nbf)?,
+            iat: seconds(claims, "iat", Claim::Iat)?,
+        })
+    }
+
+    /// Whether it holds now (RFC 7519 §4.1.4–4.1.6), give or take the skew.
+    pub(super) fn check(self, now: Timestamp, settings: &settings::Issuer) -> Result<(), IdentityError> {
+        let (now, skew) = (now.as_second(), i64::from(settings.clock_skew_seconds));
+        if now >= self.exp.saturating_add(skew) {
+            return Err(IdentityError::Expired);
+        }
+        let latest_start = now.saturating_add(skew);
+        if self.iat.is_some_and(|iat| iat > latest_start) {
+            return Err(IdentityError::IssuedInFuture);
+        }
+        if self.nbf.is_some_and(|nbf| nbf > latest_start) {
+            return Err(IdentityError::NotYetValid);
+        }
+        let lifetime = self.exp.saturating_sub(self.iat.unwrap_or(now));
+        if lifetime > i64::from(settings.max_lifetime_seconds) {
+            return Err(IdentityError::LivesTooLong);
+        }
+        Ok(())
+    }
+}
+
+impl Token {
+    /// Whether it was issued for this resource (RFC 9068 §4, RFC 8707 §2), compared to the last byte.
+    pub(super) fn is_for(&self, resource: &str, settings: &settings::Issuer) -> bool {
+        let tolerated = |audience: &String| match settings.audience {
+            settings::Audience::Contains => true,
+            settings::Audience::Exact => {
+                audience == resource || settings.tolerated_audiences.contains(audience)
+            }
+        };
+        self.audiences.iter().any(|audience| audience == resource) && self.audiences.iter().all(tolerated)
+    }
+
+    /// About how many kilobytes it takes to remember it.
+    pub(super) fn kilobytes(&self) -> u64 {
+        let user = &self.user;
+        let lists = [
+            &user.roles,
+            &user.groups,
+            &user.tenants,
+            &user.scopes,
+            &self.audiences,
+        ];
+        let texts = lists
+            .into_iter()
+            .flatten()
+            .map(|text| text.len().saturating_add(size_of::<String>()));
+        let bytes = texts.fold(size_of::<User>(), usize::saturating_add);
+        u64::try_from(bytes / 1024).unwrap_or(u64::MAX).saturating_add(1)
+    }
+}
+
+/// A NumericDate (RFC 7519 §2): seconds, fractions allowed. Gateways hand every number on as a double.
+fn seconds(claims: &Claims, name: &str, claim: Claim) -> Result<Option<i64>, IdentityError> {
+    /// The year 9999.
+    const MAX: f64 = 253_402_300_799.0;
+    let Some(value) = claims.get(name) else {
+        return Ok(None);
+    };
+    let number = value.as_f64().filter(|number| (0.0..=MAX).contains(number));
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "between 0 and 253402300799; a fraction is cut off"
+    )]
+    number
+        .map(|number| Some(number as i64))
+        .ok_or(IdentityError::ClaimMalformed(claim))
+}
+
+/// `aud`: a text or a list of texts (RFC 7519 §4.1.3).
+fn audiences(claims: &Claims) -> Result<Vec<String>, IdentityError> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    match claims.get("aud") {
+        Some(Value::Array(list)) => list.iter().map(text).collect::<Option<_>>(),
+        Some(Value::String(one)) => Some(vec![one.clone()]),
+        _ => None,
+    }
+    .ok_or(IdentityError::WrongAudience)
+}
+
+fn user(claims: &Claims, settings: &settings::Issuer, times: Times) -> Result<User, IdentityError> {
+    let paths = &settings.claims;
+    let subject = claims
+        .get("sub")
+        .and_then(Value::as_str)
+        .filter(|sub| !sub.is_empty());
+    let subject = subject.ok_or(IdentityError::NoSubject)?;
+    let expires = Timestamp::from_second(times.exp).map_err(|_| IdentityError::ClaimMalformed(Claim::Exp))?;
+    Ok(User {
+        issuer: settings.issuer.clone(),
+        subject: subject.to_owned(),
+        username: username(claims, &paths.username)?.unwrap_or_else(|| subject.to_owned()),
+        email: email(claims, &paths.email)?,
+        roles: names(claims, &paths.roles, Claim::Roles)?,
+        groups: names(claims, &paths.groups, Claim::Groups)?,
+        tenants: tenants(claims, &paths.tenants)?,
+        scopes: scopes(claims, &paths.scopes)?,
+        acr: text(claims, "acr", Claim::Acr)?,
+        client_id: text(claims, "azp", Claim::ClientId)?.or(text(claims, "client_id", Claim::ClientId)?),
+        token_id: text(claims, "jti", Claim::TokenId)?,
+        login_session: text(claims, "sid", Claim::LoginSession)?,
+        expires,
+    })
+}
+
+fn text(claims: &Claims, name: &str, claim: Claim) -> Result<Option<String>, IdentityError> {
+    text_at(claims, &ClaimPath::new([name]), claim)
+}
+
+fn text_at(claims: &Claims, path: &ClaimPath, claim: Claim) -> Result<Option<String>, IdentityError> {
+    match path.find(claims) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(IdentityError::ClaimMalformed(claim)),
+    }
+}
+
+fn username(claims: &Claims, paths: &[ClaimPath]) -> Result<Option<String>, IdentityError> {
+    for path in paths {
+        if let Some(name) = text_at(claims, path, Claim::Username)? {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
+}
+
+/// An address that the user only says is theirs must not decide anything (OIDC Core §5.7).
+fn email(claims: &Claims, path: &ClaimPath) -> Result<Option<String>, IdentityError> {
+    let email = text_at(claims, path, Claim::Email)?;
+    Ok(email.filter(|_| claims.get("email_verified") != Some(&Value::Bool(false))))
+}
+
+/// A list of texts, or one text.
+fn list<'a>(claims: &'a Claims, path: &ClaimPath, claim: Claim) -> Result<Vec<&'a str>, IdentityError> {
+    match path.find(claims) {
+        None => Some(Vec::new()),
+        Some(Value::String(one)) => Some(vec![one.as_str()]),
+        Some(Value::Array(many)) => many.iter().map(Value::as_str).collect(),
+        Some(_) => None,
+    }
+    .ok_or(IdentityError::ClaimMalformed(claim))
+}
+
+fn names(claims: &Claims, paths: &[ClaimPath], claim: Claim) -> Result<Vec<String>, IdentityError> {
+    let mut names = Vec::new();
+    for path in paths {
+        names.extend(list(claims, path, claim)?.into_iter().map(str::to_owned));
+    }
+    Ok(sorted(names))
+}
+
+fn scopes(claims: &Claims, paths: &[ClaimPath]) -> Result<Vec<String>, IdentityError> {
+    let lists = names(claims, paths, Claim::Scopes)?;
+    let each = lists
+        .iter()
+        .flat_map(|scopes| scopes.split(' '))
+        .filter(|scope| !scope.is_empty());
+    Ok(sorted(each.map(str::to_owned).collect()))
+}
+
+fn tenants(claims: &Claims, sources: &[Tenants]) -> Result<Vec<String>, IdentityError> {
+    let mut tenants = Vec::new();
+    for source in sources {
+        let values = list(claims, &source.claim, Claim::Tenants)?.into_iter();
+        let named = values.filter_map(|value| match &source.prefix {
+            Some(prefix) => value
+                .strip_prefix(prefix.as_str())
+                .and_then(|rest| rest.split('/').next()),
+            None => Some(value),
+        });
+        tenants.extend(named.filter(|tenant| !tenant.is_empty()).map(str::to_owned));
+    }
+    Ok(sorted(tenants))
+}
+
+fn sorted(mut names: Vec<String>) -> Vec<String> {
+    names.sort_unstable();
+    names.dedup();
+    names
+}

@@ -1,0 +1,196 @@
+//! One issuer: its settings, checked, and its keys.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jsonwebtoken::Algorithm;
+use tokio::task::JoinHandle;
+
+use super::claims::{self, Token};
+use super::fetch::Source;
+use super::jwk::{self, Key};
+use super::jwt::Unverified;
+use super::keyring::{Keyring, Pace};
+use super::settings::{self, Keys};
+use super::{IdentityError, IdentitySetupError};
+use crate::clock;
+
+/// An issuer whose tokens are taken.
+#[derive(Debug)]
+pub(super) struct Issuer {
+    pub(super) settings: settings::Issuer,
+    pub(super) keyring: Arc<Keyring>,
+    algorithms: Vec<Algorithm>,
+    background: Option<JoinHandle<()>>,
+}
+
+/// RFC 7518 §3.2: as long as the hash.
+const MIN_SECRET: usize = 32;
+
+impl Issuer {
+    /// Checks the settings and starts to fetch keys.
+    pub(super) fn start(settings: settings::Issuer) -> Result<Self, IdentitySetupError> {
+        check_names(&settings)?;
+        let algorithms = algorithms(&settings)?;
+        let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+        let source = Source::new(&settings)?;
+        let max_age = source.is_some().then(|| seconds(settings.max_key_age_seconds));
+        let keyring = Arc::new(Keyring::new(Pace {
+            refresh: seconds(settings.refresh_seconds.max(1)),
+            unknown_kid: seconds(settings.unknown_kid_interval_seconds.max(1)),
+            max_age,
+        }));
+        if let Some(keys) = local_keys(&settings, &algorithms)? {
+            keyring.replace(keys, clock::instant());
+        }
+        let background = source.map(|source| {
+            let ring = Arc::clone(&keyring);
+            tokio::spawn(ring.keep_fresh(source, settings.name.clone(), algorithms.clone()))
+        });
+        Ok(Self {
+            settings,
+            keyring,
+            algorithms,
+            background,
+        })
+    }
+
+    /// Waits until its keys have been asked for once.
+    pub(super) async fn asked_once(&self) {
+        if self.background.is_some() {
+            self.keyring.first_round().await;
+        }
+    }
+
+    /// Verifies a token that says that it is this issuer's. The keys' generation comes with it.
+    pub(super) async fn verify(
+        &self,
+        token: &Unverified<'_>,
+        now: Instant,
+        deadline: Instant,
+    ) -> Result<(Token, u64), IdentityError> {
+        let algorithm = token
+            .header
+            .algorithm
+            .filter(|algorithm| self.algorithms.contains(algorithm));
+        let algorithm = algorithm.ok_or(IdentityError::AlgorithmNotAllowed)?;
+        self.check_type(token.header.typ.as_deref())?;
+        // A shared secret is one key, whatever name the issuer has for it.
+        let kid = token.header.kid.as_deref().filter(|_| self.background.is_some());
+        let (keys, generation) = self.keyring.find(kid, algorithm, now, deadline).await?;
+        let verifies = |key: &Key| {
+            let verified = jsonwebtoken::crypto::verify(
+                token.signature,
+                token.signed.as_bytes(),
+                &key.verifying,
+                algorithm,
+            );
+            verified.unwrap_or(false)
+        };
+        if !keys.iter().any(verifies) {
+            return Err(IdentityError::SignatureInvalid);
+        }
+        Ok((claims::read(&token.claims, &self.settings)?, generation))
+    }
+
+    /// RFC 9068 §2.1, RFC 8725 §3.11: the type keeps other JWTs of the issuer from passing for access tokens.
+    fn check_type(&self, typ: Option<&str>) -> Result<(), IdentityError> {
+        let allowed = match typ {
+            Some(typ) => self
+                .settings
+                .types
+                .iter()
+                .any(|allowed| allowed.eq_ignore_ascii_case(typ)),
+            None => self.settings.untyped,
+        };
+        if allowed {
+            Ok(())
+        } else {
+            Err(IdentityError::WrongType)
+        }
+    }
+}
+
+impl Drop for Issuer {
+    fn drop(&mut self) {
+        if let Some(task) = &self.background {
+            task.abort();
+        }
+    }
+}
+
+fn refused(settings: &settings::Issuer, problem: &'static str) -> IdentitySetupError {
+    IdentitySetupError::Issuer {
+        issuer: settings.name.clone(),
+        problem,
+    }
+}
+
+fn check_names(settings: &settings::Issuer) -> Result<(), IdentitySetupError> {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if settings.name.is_empty() || settings.name.len() > 63 || !settings.name.bytes().all(allowed) {
+        return Err(refused(
+            settings,
+            "its `name` must be 1 to 63 of a-z, 0-9 and `-`",
+        ));
+    }
+    // OIDC Discovery §2: no query, no fragment; so `<issuer>#<subject>` names one person.
+    if settings.issuer.is_empty() || settings.issuer.contains(['#', '?']) {
+        return Err(refused(
+            settings,
+            "`issuer` must be exactly what its tokens say as `iss`, without `?` and `#`",
+        ));
+    }
+    Ok(())
+}
+
+/// The algorithms that are configured, or the default of the kind of keys. A secret and public keys are never mixed: that
+/// is how a public key gets used as a secret.
+fn algorithms(settings: &settings::Issuer) -> Result<Vec<Algorithm>, IdentitySetupError> {
+    let symmetric = [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
+    let configured = &settings.algorithms;
+    let shared = matches!(settings.keys, Keys::SecretFile(_));
+    match (shared, configured.is_empty()) {
+        (true, true) => Ok(vec![Algorithm::HS256]),
+        (false, true) => Ok(vec![Algorithm::RS256, Algorithm::ES256]),
+        (true, false) if *configured == [Algorithm::HS256] => Ok(configured.clone()),
+        (true, false) => Err(refused(
+            settings,
+            "with `secret_file` the only algorithm is HS256",
+        )),
+        (false, false) if configured.iter().any(|algorithm| symmetric.contains(algorithm)) => Err(refused(
+            settings,
+            "HS256 is only taken with `secret_file`, HS384 and HS512 not at all",
+        )),
+        (false, false) => Ok(configured.clone()),
+    }
+}
+
+/// Keys that lie in a file must be usable at once: a mistake there is a mistake in the settings.
+fn local_keys(
+    settings: &settings::Issuer,
+    algorithms: &[Algorithm],
+) -> Result<Option<Vec<Key>>, IdentitySetupError> {
+    let (Keys::File(path) | Keys::SecretFile(path)) = &settings.keys else {
+        return Ok(None);
+    };
+    let unusable = |problem: String| IdentitySetupError::File {
+        issuer: settings.name.clone(),
+        path: path.clone(),
+        problem,
+    };
+    let content = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
+    if matches!(settings.keys, Keys::SecretFile(_)) {
+        let secret = content.strip_suffix(b"\n").unwrap_or(&content);
+        let secret = secret.strip_suffix(b"\r").unwrap_or(secret);
+        if secret.len() < MIN_SECRET {
+            return Err(unusable(format!("a secret needs at least {MIN_SECRET} bytes")));
+        }
+        return Ok(Some(vec![Key::secret(secret)]));
+    }
+    let keys = jwk::read_set(&content, algorithms).ok_or_else(|| unusable("not a JWK set".to_owned()))?;
+    if keys.is_empty() {
+        return Err(unusable("no key in it fits the issuer's algorithms".to_owned()));
+    }
+    Ok(Some(keys))
+}

@@ -1,0 +1,185 @@
+//! A JWK set (RFC 7517) to the keys that may verify an issuer's access tokens.
+
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, DecodingKey};
+use serde_json::{Map, Value};
+
+use super::strict;
+
+/// A key, pinned to the algorithms that it may verify.
+#[derive(Clone)]
+pub(super) struct Key {
+    /// `kid`
+    pub(super) kid: Option<String>,
+    /// Those of the issuer's algorithms that fit its type.
+    pub(super) algorithms: Vec<Algorithm>,
+    /// What verifies.
+    pub(super) verifying: DecodingKey,
+    /// What two equal keys have in common.
+    fingerprint: Vec<u8>,
+}
+
+/// More keys than any issuer has.
+const MAX_KEYS: usize = 100;
+/// A `kid` is a short name.
+const MAX_KID: usize = 512;
+/// NIST SP 800-131A: shorter RSA keys are not for signatures any more.
+const MIN_RSA_BYTES: usize = 2048 / 8;
+const MAX_RSA_BYTES: usize = 8192 / 8;
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.kid == other.kid && self.algorithms == other.algorithms && self.fingerprint == other.fingerprint
+    }
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Key")
+            .field("kid", &self.kid)
+            .field("algorithms", &self.algorithms)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Key {
+    /// The secret shared with an issuer.
+    pub(super) fn secret(secret: &[u8]) -> Self {
+        Self {
+            kid: None,
+            algorithms: vec![Algorithm::HS256],
+            verifying: DecodingKey::from_secret(secret),
+            fingerprint: fingerprint(&[secret]),
+        }
+    }
+}
+
+/// The usable keys of a set: `None` if it is no JWK set at all. A key that isn't for verifying signatures with one of
+/// these algorithms is left out: encryption keys, symmetric keys, private keys, weak ones (RFC 7517 §5: keys that
+/// aren't understood are ignored).
+pub(super) fn read_set(json: &[u8], algorithms: &[Algorithm]) -> Option<Vec<Key>> {
+    let set = strict::object(json)?;
+    let keys = set.get("keys")?.as_array()?;
+    if keys.len() > MAX_KEYS {
+        return None;
+    }
+    let objects = keys.iter().filter_map(Value::as_object);
+    Some(objects.filter_map(|jwk| read_key(jwk, algorithms)).collect())
+}
+
+fn read_key(jwk: &Map<String, Value>, configured: &[Algorithm]) -> Option<Key> {
+    if !is_for_verifying(jwk) {
+        return None;
+    }
+    let kid = match jwk.get("kid") {
+        None => None,
+        Some(kid) => Some(kid.as_str().filter(|kid| kid.len() <= MAX_KID)?.to_owned()),
+    };
+    let (fitting, verifying, fingerprint) = material(jwk)?;
+    let named = match jwk.get("alg") {
+        None => None,
+        Some(alg) => Some(alg.as_str()?.parse::<Algorithm>().ok()?),
+    };
+    let mut algorithms: Vec<Algorithm> = fitting.to_vec();
+    algorithms.retain(|alg| configured.contains(alg) && named.is_none_or(|named| named == *alg));
+    (!algorithms.is_empty()).then_some(Key {
+        kid,
+        algorithms,
+        verifying,
+        fingerprint,
+    })
+}
+
+fn is_for_verifying(jwk: &Map<String, Value>) -> bool {
+    let signs = jwk.get("use").is_none_or(|usage| usage == "sig");
+    let verifies = jwk.get("key_ops").is_none_or(|operations| {
+        operations
+            .as_array()
+            .is_some_and(|operations| operations.iter().any(|operation| operation == "verify"))
+    });
+    // A set that publishes a private key has given it away.
+    signs && verifies && !jwk.contains_key("d") && !jwk.contains_key("k")
+}
+
+type Material = (&'static [Algorithm], DecodingKey, Vec<u8>);
+
+fn material(jwk: &Map<String, Value>) -> Option<Material> {
+    match jwk.get("kty")?.as_str()? {
+        "RSA" => rsa(jwk),
+        "EC" => elliptic(jwk),
+        "OKP" => edwards(jwk),
+        _ => None,
+    }
+}
+
+fn rsa(jwk: &Map<String, Value>) -> Option<Material> {
+    const FITTING: [Algorithm; 6] = [
+        Algorithm::RS256,
+        Algorithm::RS384,
+        Algorithm::RS512,
+        Algorithm::PS256,
+        Algorithm::PS384,
+        Algorithm::PS512,
+    ];
+    let (n, e) = (bytes(jwk, "n")?, bytes(jwk, "e")?);
+    let modulus = trimmed(&n);
+    // 2048 bits means that the first bit of 256 bytes is set.
+    let long_enough = modulus.len() > MIN_RSA_BYTES
+        || (modulus.len() == MIN_RSA_BYTES && modulus.first().is_some_and(|first| *first >= 0x80));
+    if !long_enough || modulus.len() > MAX_RSA_BYTES {
+        return None;
+    }
+    let fingerprint = fingerprint(&[modulus, trimmed(&e)]);
+    Some((
+        &FITTING,
+        DecodingKey::from_rsa_raw_components(modulus, trimmed(&e)),
+        fingerprint,
+    ))
+}
+
+fn elliptic(jwk: &Map<String, Value>) -> Option<Material> {
+    let (fitting, coordinate): (&[Algorithm], usize) = match jwk.get("crv")?.as_str()? {
+        "P-256" => (&[Algorithm::ES256], 32),
+        "P-384" => (&[Algorithm::ES384], 48),
+        _ => return None,
+    };
+    let (x, y) = (bytes(jwk, "x")?, bytes(jwk, "y")?);
+    // RFC 7518 §6.2.1.2: always the full length.
+    if x.len() != coordinate || y.len() != coordinate {
+        return None;
+    }
+    let point = [[0x04].as_slice(), &x, &y].concat();
+    Some((fitting, DecodingKey::from_ec_der(&point), fingerprint(&[&point])))
+}
+
+fn edwards(jwk: &Map<String, Value>) -> Option<Material> {
+    let x = bytes(jwk, "x")?;
+    if jwk.get("crv")?.as_str()? != "Ed25519" || x.len() != 32 {
+        return None;
+    }
+    Some((
+        &[Algorithm::EdDSA],
+        DecodingKey::from_ed_der(&x),
+        fingerprint(&[&x]),
+    ))
+}
+
+fn bytes(jwk: &Map<String, Value>, name: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(jwk.get(name)?.as_str()?).ok()
+}
+
+fn trimmed(number: &[u8]) -> &[u8] {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    number.get(zeros..).unwrap_or_default()
+}
+
+fn fingerprint(parts: &[&[u8]]) -> Vec<u8> {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for part in parts {
+        context.update(&part.len().to_be_bytes());
+        context.update(part);
+    }
+    context.finish().as_ref().to_vec()
+}

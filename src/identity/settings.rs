@@ -1,0 +1,251 @@
+//! What the configuration says of issuers, gateways and trust domains.
+
+use std::path::PathBuf;
+
+use jsonwebtoken::Algorithm;
+use serde::{Deserialize, Serialize};
+
+pub use super::claim_path::ClaimPath;
+
+/// Whom to believe, and about what.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Whose access tokens are taken. Default: nobody's.
+    pub issuers: Vec<Issuer>,
+    /// Which gateways are believed about more than the bytes of a request. Default: none.
+    pub gateways: Vec<TrustedGateway>,
+    /// Workload identities.
+    pub spiffe: Spiffe,
+    /// How many verified tokens are remembered, counted in kilobytes of claims (a usual token is one or two).
+    /// Default: 10000; 0: every token is verified every time.
+    pub verified_tokens: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            issuers: Vec::new(),
+            gateways: Vec::new(),
+            spiffe: Spiffe::default(),
+            verified_tokens: 10_000,
+        }
+    }
+}
+
+/// An OAuth authorization server whose access tokens are taken.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Issuer {
+    /// A short name for logs, metrics and `servers[].issuers`: 1 to 63 of a-z, 0-9 and `-`.
+    pub name: String,
+    /// Exactly what its tokens say as `iss`, to the last slash.
+    pub issuer: String,
+    /// Where its keys come from. Default: `discovery`.
+    #[serde(default)]
+    pub keys: Keys,
+    /// The signature algorithms taken: of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA; or HS256, alone and
+    /// only with `keys: {secret_file: …}`. Default (empty): RS256 and ES256, or HS256 with a secret.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub algorithms: Vec<Algorithm>,
+    /// The values of the header's `typ` that an access token may have, in any case.
+    /// Default: `JWT`, `at+jwt`, `application/at+jwt`.
+    #[serde(default = "default_types")]
+    pub types: Vec<String>,
+    /// Whether a header without `typ` is taken. Default: false.
+    #[serde(default)]
+    pub untyped: bool,
+    /// Whether `aud` may name others besides the server. Default: `exact`.
+    #[serde(default)]
+    pub audience: Audience,
+    /// Audiences that `exact` tolerates besides the server's own; never another MCP server's.
+    /// Default: `account`, which Keycloak adds for its own account pages.
+    #[serde(default = "default_tolerated_audiences")]
+    pub tolerated_audiences: Vec<String>,
+    /// How far its clock may be from ours, in seconds. Default: 30.
+    #[serde(default = "default_clock_skew")]
+    pub clock_skew_seconds: u32,
+    /// The longest life of a token, from `iat` to `exp`, in seconds. Default: 86400, a day.
+    #[serde(default = "default_max_lifetime")]
+    pub max_lifetime_seconds: u32,
+    /// The longest token, in bytes. Default: 16384.
+    #[serde(default = "default_max_token_bytes")]
+    pub max_token_bytes: usize,
+    /// How often its keys are fetched, in seconds. Default: 300.
+    #[serde(default = "default_refresh")]
+    pub refresh_seconds: u32,
+    /// An unknown `kid` fetches the keys at most once in this time, in seconds. Default: 10.
+    #[serde(default = "default_unknown_kid_interval")]
+    pub unknown_kid_interval_seconds: u32,
+    /// How long fetching may take, in milliseconds. Default: 5000.
+    #[serde(default = "default_fetch_timeout")]
+    pub fetch_timeout_milliseconds: u32,
+    /// How long keys are used while the issuer can't be reached, in seconds. Default: 86400, a day.
+    #[serde(default = "default_max_key_age")]
+    pub max_key_age_seconds: u32,
+    /// PEM file of the only certificate authorities believed when its keys are fetched. Default: the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
+    /// Which claims say what about the user. Default: as Keycloak writes them.
+    #[serde(default)]
+    pub claims: Claims,
+}
+
+/// Where an issuer's keys come from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Keys {
+    /// `<issuer>/.well-known/openid-configuration` says where.
+    #[default]
+    Discovery,
+    /// A JWK set at this URL; https, or http on loopback.
+    JwksUrl(String),
+    /// A JWK set in this file, read again every `refresh_seconds`.
+    File(PathBuf),
+    /// A secret shared with the issuer, at least 32 bytes; a line end at its end doesn't count. HS256 only.
+    SecretFile(PathBuf),
+}
+
+/// Whether `aud` may name others besides the server that is asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Audience {
+    /// The server's resource, and nothing else but `tolerated_audiences`: no other server could have passed the
+    /// token on to this one.
+    #[default]
+    Exact,
+    /// The server's resource, whatever else is there.
+    Contains,
+}
+
+/// Which claims say what about the user.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Claims {
+    /// Roles: a text or a list of texts at each of these paths, taken together. Default: `realm_access.roles`.
+    pub roles: Vec<ClaimPath>,
+    /// Groups. Default: `groups`.
+    pub groups: Vec<ClaimPath>,
+    /// Tenants. Default: the claim `tenants`, and of each group `/tenants/acme[/…]` the tenant `acme`.
+    pub tenants: Vec<Tenants>,
+    /// OAuth scopes: a list, or a text with spaces between. Default: `scope`, `scp`.
+    pub scopes: Vec<ClaimPath>,
+    /// A name for people; the first path with a value. Default: `preferred_username`.
+    pub username: Vec<ClaimPath>,
+    /// The mail address; left out where the claim `email_verified` is false. Default: `email`.
+    pub email: ClaimPath,
+}
+
+/// A claim that names tenants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tenants {
+    /// Where: a text or a list of texts.
+    pub claim: ClaimPath,
+    /// Values that begin with this name a tenant by what follows, up to the next `/`; others are no tenants.
+    /// Default: every whole value is a tenant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+}
+
+impl Default for Claims {
+    fn default() -> Self {
+        let path = |names: &[&str]| ClaimPath::new(names.iter().copied());
+        Self {
+            roles: vec![path(&["realm_access", "roles"])],
+            groups: vec![path(&["groups"])],
+            tenants: vec![
+                Tenants {
+                    claim: path(&["tenants"]),
+                    prefix: None,
+                },
+                Tenants {
+                    claim: path(&["groups"]),
+                    prefix: Some("/tenants/".to_owned()),
+                },
+            ],
+            scopes: vec![path(&["scope"]), path(&["scp"])],
+            username: vec![path(&["preferred_username"])],
+            email: path(&["email"]),
+        }
+    }
+}
+
+/// A gateway that is believed about more than the bytes of a request. It is recognised by all that is given of
+/// `certificate`, `address` and `unix`; at least one must be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrustedGateway {
+    /// A short name for logs.
+    pub name: String,
+    /// A URI or DNS SAN of the client certificate that it shows to our listener.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
+    /// The network that it connects from, for instance `10.1.2.0/24` or `127.0.0.1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Whether it is whoever may connect to our Unix socket. Default: false.
+    #[serde(default)]
+    pub unix: bool,
+    /// What it is believed about.
+    pub trusted_for: Vec<Trust>,
+}
+
+/// What a gateway can be believed about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trust {
+    /// `source.principal`: it validates client certificates (Envoy without `ACCEPT_UNTRUSTED`).
+    Principal,
+    /// `x-forwarded-client-cert`: it validates client certificates, removes what clients send and writes its own
+    /// (Envoy's `SANITIZE_SET` with `uri: true`).
+    Xfcc,
+    /// `jwt_payload` of `envoy.filters.http.jwt_authn`: it verifies access tokens and hands on their claims.
+    JwtClaims,
+}
+
+/// Workload identities.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Spiffe {
+    /// The trust domains whose workloads may call, for instance `mcp-identity.local`. Default: none.
+    pub trust_domains: Vec<String>,
+}
+
+fn default_types() -> Vec<String> {
+    ["JWT", "at+jwt", "application/at+jwt"]
+        .map(str::to_owned)
+        .to_vec()
+}
+
+fn default_tolerated_audiences() -> Vec<String> {
+    vec!["account".to_owned()]
+}
+
+fn default_clock_skew() -> u32 {
+    30
+}
+
+fn default_max_lifetime() -> u32 {
+    86_400
+}
+
+fn default_max_token_bytes() -> usize {
+    16_384
+}
+
+fn default_refresh() -> u32 {
+    300
+}
+
+fn default_unknown_kid_interval() -> u32 {
+    10
+}
+
+fn default_fetch_timeout() -> u32 {
+    5_000
+}
+
+fn default_max_key_age() -> u32 {
+    86_400
+}
