@@ -15,4 +15,6 @@ pub mod identity;
 
 pub mod policy;
 
+pub mod wire;
+
 pub mod cli;

@@ -1,0 +1,73 @@
+//! What can go wrong on the wire itself, and the answer to it.
+
+use super::metadata::NotJson;
+use super::response::Unfit;
+
+/// A check that no decision was made for, or whose decision can't be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// `attributes.request.http` is absent: a TCP filter asks, or nobody that we know.
+    #[error("the check describes no HTTP request")]
+    NoHttpRequest,
+    /// `source.certificate` isn't URL-encoded text.
+    #[error("the client's certificate is not URL-encoded PEM")]
+    Certificate,
+    /// `metadata_context` holds what JSON can't.
+    #[error("the gateway's filter metadata is not JSON: {0}")]
+    Metadata(NotJson),
+    /// The message is larger than `max_message_bytes`.
+    #[error("the check is larger than this service reads")]
+    TooLarge,
+    /// The message isn't a `CheckRequest`, or is compressed.
+    #[error("the check could not be read")]
+    Unreadable,
+    /// No answer in time.
+    #[error("no decision was made in time")]
+    DeadlinePassed,
+    /// A bug.
+    #[error("the decision ended in a fault of this service")]
+    Panicked,
+    /// A bug: the reply can't be put on the wire as it is.
+    #[error("the decision could not be sent: {0}")]
+    UnfitReply(Unfit),
+}
+
+impl Failure {
+    /// The stable name, for the answer's `data.reason`, logs and alarms.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::NoHttpRequest => "check_without_http",
+            Self::Certificate => "check_certificate_malformed",
+            Self::Metadata(_) => "check_metadata_malformed",
+            Self::TooLarge => "check_too_large",
+            Self::Unreadable => "check_unreadable",
+            Self::DeadlinePassed => "deadline_passed",
+            Self::Panicked => "internal_fault",
+            Self::UnfitReply(_) => "reply_unfit",
+        }
+    }
+
+    /// The HTTP status that the client gets.
+    #[must_use]
+    pub fn status(self) -> u16 {
+        match self {
+            Self::TooLarge => 413,
+            Self::NoHttpRequest
+            | Self::Certificate
+            | Self::Metadata(_)
+            | Self::Unreadable
+            | Self::DeadlinePassed
+            | Self::Panicked
+            | Self::UnfitReply(_) => 503,
+        }
+    }
+
+    /// Says it once where the operator reads; nothing of the request is in it.
+    pub(super) fn log(self) {
+        tracing::error!(
+            reason = self.reason(),
+            "denied a check without a decision: {self}"
+        );
+    }
+}
