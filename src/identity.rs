@@ -34,6 +34,7 @@ mod claims;
 pub mod error;
 mod fetch;
 mod gateway;
+pub mod inspect;
 mod issuer;
 mod jwk;
 mod jwt;
@@ -161,6 +162,26 @@ impl Verifier {
             }
         };
         self.issuers.iter().map(status).collect()
+    }
+
+    /// Whether a token's signature verifies with its issuer's keys, whatever else the token says: for `token inspect`.
+    /// Waits for the keys as long as a fetch may take.
+    ///
+    /// # Errors
+    /// [`IdentityError`] if it doesn't, or if there is nothing to verify it with.
+    pub async fn verify_signature(&self, token: &str, now: Instant) -> Result<(), IdentityError> {
+        let unverified = Unverified::parse(token)?;
+        let issuer = self
+            .by_iss
+            .get(jwt::iss(&unverified.claims).unwrap_or_default())
+            .and_then(|index| self.issuers.get(*index));
+        let issuer = issuer.ok_or(IdentityError::IssuerUnknown)?;
+        let wait = Duration::from_millis(issuer.settings.fetch_timeout_milliseconds.into());
+        let deadline = now.checked_add(wait).unwrap_or(now);
+        issuer
+            .verify_signature(&unverified, now, deadline)
+            .await
+            .map(|_| ())
     }
 
     async fn user(

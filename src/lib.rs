@@ -18,3 +18,4 @@ pub mod policy;
 pub mod wire;
 
 pub mod cli;
+pub mod dev;

@@ -69,12 +69,25 @@ impl Issuer {
         now: Instant,
         deadline: Instant,
     ) -> Result<(Token, u64), IdentityError> {
+        if !self.settings.takes_type(token.header.typ.as_deref()) {
+            return Err(IdentityError::WrongType);
+        }
+        let generation = self.verify_signature(token, now, deadline).await?;
+        Ok((claims::read(&token.claims, &self.settings)?, generation))
+    }
+
+    /// The generation of the keys that the token's signature verifies with.
+    pub(super) async fn verify_signature(
+        &self,
+        token: &Unverified<'_>,
+        now: Instant,
+        deadline: Instant,
+    ) -> Result<u64, IdentityError> {
         let algorithm = token
             .header
             .algorithm
             .filter(|algorithm| self.algorithms.contains(algorithm));
         let algorithm = algorithm.ok_or(IdentityError::AlgorithmNotAllowed)?;
-        self.check_type(token.header.typ.as_deref())?;
         // A shared secret is one key, whatever name the issuer has for it.
         let kid = token.header.kid.as_deref().filter(|_| self.background.is_some());
         let (keys, generation) = self.keyring.find(kid, algorithm, now, deadline).await?;
@@ -87,26 +100,10 @@ impl Issuer {
             );
             verified.unwrap_or(false)
         };
-        if !keys.iter().any(verifies) {
-            return Err(IdentityError::SignatureInvalid);
-        }
-        Ok((claims::read(&token.claims, &self.settings)?, generation))
-    }
-
-    /// RFC 9068 §2.1, RFC 8725 §3.11: the type keeps other JWTs of the issuer from passing for access tokens.
-    fn check_type(&self, typ: Option<&str>) -> Result<(), IdentityError> {
-        let allowed = match typ {
-            Some(typ) => self
-                .settings
-                .types
-                .iter()
-                .any(|allowed| allowed.eq_ignore_ascii_case(typ)),
-            None => self.settings.untyped,
-        };
-        if allowed {
-            Ok(())
+        if keys.iter().any(verifies) {
+            Ok(generation)
         } else {
-            Err(IdentityError::WrongType)
+            Err(IdentityError::SignatureInvalid)
         }
     }
 }
@@ -144,25 +141,21 @@ fn check_names(settings: &settings::Issuer) -> Result<(), IdentitySetupError> {
     Ok(())
 }
 
-/// The algorithms that are configured, or the default of the kind of keys. A secret and public keys are never mixed: that
+/// The algorithms that are taken. A secret and public keys are never mixed: that
 /// is how a public key gets used as a secret.
 fn algorithms(settings: &settings::Issuer) -> Result<Vec<Algorithm>, IdentitySetupError> {
     let symmetric = [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
     let configured = &settings.algorithms;
-    let shared = matches!(settings.keys, Keys::SecretFile(_));
-    match (shared, configured.is_empty()) {
-        (true, true) => Ok(vec![Algorithm::HS256]),
-        (false, true) => Ok(vec![Algorithm::RS256, Algorithm::ES256]),
-        (true, false) if *configured == [Algorithm::HS256] => Ok(configured.clone()),
-        (true, false) => Err(refused(
+    match matches!(settings.keys, Keys::SecretFile(_)) {
+        true if configured.iter().any(|algorithm| *algorithm != Algorithm::HS256) => Err(refused(
             settings,
             "with `secret_file` the only algorithm is HS256",
         )),
-        (false, false) if configured.iter().any(|algorithm| symmetric.contains(algorithm)) => Err(refused(
+        false if configured.iter().any(|algorithm| symmetric.contains(algorithm)) => Err(refused(
             settings,
             "HS256 is only taken with `secret_file`, HS384 and HS512 not at all",
         )),
-        (false, false) => Ok(configured.clone()),
+        _ => Ok(settings.effective_algorithms()),
     }
 }
 

@@ -81,6 +81,11 @@ impl Header {
     }
 }
 
+/// `iss`
+pub(super) fn iss(claims: &Map<String, Value>) -> Option<&str> {
+    claims.get("iss")?.as_str()
+}
+
 fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, IdentityError> {
     match members.get(name) {
         None => Ok(None),

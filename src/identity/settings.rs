@@ -91,6 +91,50 @@ pub struct Issuer {
     pub claims: Claims,
 }
 
+impl Issuer {
+    /// An issuer with the defaults for everything but its names.
+    #[must_use]
+    pub fn new(name: &str, issuer: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            issuer: issuer.to_owned(),
+            keys: Keys::default(),
+            algorithms: Vec::new(),
+            types: default_types(),
+            untyped: false,
+            audience: Audience::default(),
+            tolerated_audiences: default_tolerated_audiences(),
+            clock_skew_seconds: default_clock_skew(),
+            max_lifetime_seconds: default_max_lifetime(),
+            max_token_bytes: default_max_token_bytes(),
+            refresh_seconds: default_refresh(),
+            unknown_kid_interval_seconds: default_unknown_kid_interval(),
+            fetch_timeout_milliseconds: default_fetch_timeout(),
+            max_key_age_seconds: default_max_key_age(),
+            ca_file: None,
+            claims: Claims::default(),
+        }
+    }
+
+    /// The algorithms that are configured, or the default of the kind of keys.
+    #[must_use]
+    pub fn effective_algorithms(&self) -> Vec<Algorithm> {
+        match (&self.keys, self.algorithms.is_empty()) {
+            (_, false) => self.algorithms.clone(),
+            (Keys::SecretFile(_), true) => vec![Algorithm::HS256],
+            (_, true) => vec![Algorithm::RS256, Algorithm::ES256],
+        }
+    }
+
+    /// Whether a header's `typ` is one of an access token. RFC 9068 §2.1, RFC 8725 §3.11: it keeps other JWTs of the
+    /// issuer from passing for one.
+    pub(super) fn takes_type(&self, typ: Option<&str>) -> bool {
+        typ.map_or(self.untyped, |typ| {
+            self.types.iter().any(|allowed| allowed.eq_ignore_ascii_case(typ))
+        })
+    }
+}
+
 /// Where an issuer's keys come from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
