@@ -1,4 +1,18 @@
 //! JSON values as the strict reader gives them: nothing is converted, nothing is lost.
+//!
+//! In: bytes. Out: a [`Value`], or a [`Fault`] that says where and what, never quoting the text. Refused is
+//! whatever two parsers could read differently: see `docs/json-profile.md`.
+
+mod convert;
+mod number;
+mod reader;
+mod text;
+
+pub use number::Number;
+pub use reader::{Fault, FaultKind, read};
+
+/// The deepest nesting that any configuration can allow: the reader recurses once a level.
+pub const NESTING_CEILING: usize = 128;
 
 /// A JSON value (RFC 8259). Numbers keep their spelling; objects keep their order and have no duplicate keys.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,10 +35,6 @@ pub enum Value {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Object(pub(crate) Vec<(String, Value)>);
 
-/// A number as spelt in the text, for instance `48.858370` or `9007199254740993`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Number(pub(crate) String);
-
 impl Object {
     /// The value of a member.
     #[must_use]
@@ -33,6 +43,14 @@ impl Object {
             .iter()
             .find(|(name, _)| name == key)
             .map(|(_, value)| value)
+    }
+
+    /// Takes a member's value out; what stays in its place is `null`.
+    pub(super) fn take(&mut self, key: &str) -> Option<Value> {
+        self.0
+            .iter_mut()
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| std::mem::replace(value, Value::Null))
     }
 
     /// The members in order.
@@ -50,20 +68,6 @@ impl Object {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-}
-
-impl Number {
-    /// The spelling in the text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The integer, if the number is spelt as one (no point, no exponent) and fits.
-    #[must_use]
-    pub fn as_i64(&self) -> Option<i64> {
-        self.0.parse().ok()
     }
 }
 
@@ -86,3 +90,6 @@ impl Value {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

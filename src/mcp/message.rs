@@ -6,12 +6,15 @@ use super::{Call, Version};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message {
     /// The version that the message is read under: `MCP-Protocol-Version`, without it 2025-03-26; for
-    /// `initialize` the newest that has sessions.
+    /// `initialize` the one offered, or the newest that has sessions.
     pub version: Version,
-    /// `Mcp-Session-Id`, visible ASCII.
+    /// `Mcp-Session-Id`, visible ASCII; `None` under 2026-07-28, which has no sessions.
     pub session: Option<String>,
     /// One call, or a batch.
     pub payload: Payload,
+    /// The `Mcp-Param-*` headers: the lower-case rest of the name, and the value as sent
+    /// (see [`header_value`](super::header_value)). Which argument each must equal, the tool's schema says.
+    pub param_headers: Vec<(String, String)>,
 }
 
 /// One call or several.

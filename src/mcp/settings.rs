@@ -1,0 +1,40 @@
+//! Bounds on what is read.
+
+use serde::{Deserialize, Serialize};
+
+/// What a message may measure. Everything over a bound is refused, nothing is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Largest body in bytes (1048576). Keep it below the gateway's own limit, or the gateway answers.
+    pub max_body_bytes: usize,
+    /// Deepest nesting of arrays and objects (64); never over 128, whatever is set.
+    pub max_nesting: usize,
+    /// Most messages in a batch (100).
+    pub max_batch: usize,
+    /// Longest name of a method, tool, prompt or task, in bytes (1024).
+    pub max_name_bytes: usize,
+    /// Longest URI of a resource or a URI template, in bytes (8192).
+    pub max_uri_bytes: usize,
+    /// Longest string that is a request's id, in bytes (1024).
+    pub max_id_bytes: usize,
+    /// Longest `Mcp-Session-Id` and `Last-Event-ID`, in bytes (8192): gateways wrap the server's own in theirs.
+    pub max_session_bytes: usize,
+    /// Most resources that one `subscriptions/listen` may name (256).
+    pub max_subscriptions: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_body_bytes: 1 << 20,
+            max_nesting: 64,
+            max_batch: 100,
+            max_name_bytes: 1024,
+            max_uri_bytes: 8192,
+            max_id_bytes: 1024,
+            max_session_bytes: 8192,
+            max_subscriptions: 256,
+        }
+    }
+}
