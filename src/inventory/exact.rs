@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     fn number(text: &str) -> Number {
-        Number(text.to_owned())
+        Number::new(text)
     }
 
     #[test]

@@ -157,19 +157,19 @@ pub(super) fn last_event(headers: &Headers, limits: &Limits) -> Result<Option<St
     }
 }
 
-/// Every `Mcp-Param-*`, by the lower-case rest of its name.
+/// Every `Mcp-Param-*`, by its lower-case name.
 fn params(headers: &Headers) -> Result<Vec<(String, String)>, Refusal> {
     let invalid = Refusal::HeaderInvalid { header: PARAM };
     let mut params: Vec<(String, String)> = Vec::new();
     for (name, value) in headers.iter() {
-        let Some(param) = name.strip_prefix("mcp-param-") else {
+        if !name.starts_with("mcp-param-") {
             continue;
-        };
+        }
         let value = std::str::from_utf8(value).ok().filter(|value| is_visible(value));
-        let Some(value) = value.filter(|_| params.iter().all(|(other, _)| other != param)) else {
+        let Some(value) = value.filter(|_| params.iter().all(|(other, _)| other != name)) else {
             return Err(invalid);
         };
-        params.push((param.to_owned(), value.to_owned()));
+        params.push((name.to_owned(), value.to_owned()));
     }
     Ok(params)
 }

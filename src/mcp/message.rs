@@ -12,7 +12,7 @@ pub struct Message {
     pub session: Option<String>,
     /// One call, or a batch.
     pub payload: Payload,
-    /// The `Mcp-Param-*` headers: the lower-case rest of the name, and the value as sent
+    /// The `Mcp-Param-*` headers: the lower-case name, and the value as sent
     /// (see [`header_value`](super::header_value)). Which argument each must equal, the tool's schema says.
     pub param_headers: Vec<(String, String)>,
 }

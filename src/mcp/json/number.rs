@@ -25,7 +25,7 @@ const SHORT: usize = 22;
 
 impl Number {
     /// A number from a spelling that the reader has found to be one.
-    pub(super) fn new(spelling: &str) -> Self {
+    pub(crate) fn new(spelling: &str) -> Self {
         let mut short = [0; SHORT];
         let held = short
             .get_mut(..spelling.len())
