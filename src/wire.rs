@@ -16,3 +16,6 @@ pub mod listen;
 pub mod settings;
 mod tls;
 mod unix;
+
+#[cfg(test)]
+mod tests;

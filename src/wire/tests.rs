@@ -1,0 +1,7 @@
+//! The listeners as a gateway meets them: a real gRPC client over real sockets.
+
+mod answers;
+mod harness;
+mod lifetime;
+mod mutual_tls;
+mod services;
