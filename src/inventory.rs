@@ -19,6 +19,8 @@ pub mod schema;
 pub mod server;
 pub mod shape;
 mod strict;
+#[cfg(test)]
+mod testing;
 pub mod tool;
 
 use std::collections::HashMap;

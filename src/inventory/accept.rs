@@ -15,6 +15,9 @@ const PATTERN_SIZE: usize = 1 << 20;
 /// Characters of a name or an enumeration that are told.
 const MAX_TOLD: usize = 200;
 
+/// What is expected where an argument is that nobody asked for.
+const UNDECLARED: &str = "no such argument: the tool's schema doesn't declare it";
+
 /// An argument that doesn't fit. Tells where and what was expected, never the value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("argument `{path}`: expected {expected}")]
@@ -61,7 +64,9 @@ impl Acceptance {
     pub(crate) fn check(&self, arguments: &Object, undeclared: bool) -> Result<(), ArgumentError> {
         let instance = Instance::Object(arguments);
         if !self.validator.is_valid(instance) {
-            self.validator.validate(instance).map_err(|error| told(&error))?;
+            self.validator
+                .validate(instance)
+                .map_err(|error| told(&error, arguments))?;
         }
         if undeclared {
             return Ok(());
@@ -70,7 +75,7 @@ impl Acceptance {
             None => Ok(()),
             Some((name, _)) => Err(ArgumentError {
                 path: pointer("", name),
-                expected: "no such argument: the tool's schema doesn't declare it".to_owned(),
+                expected: UNDECLARED.to_owned(),
                 undeclared: true,
             }),
         }
@@ -171,18 +176,18 @@ impl Collected {
                 ("additionalProperties" | "unevaluatedProperties", _) => self.explicit = true,
                 ("properties", Value::Object(properties)) => self.names.extend(properties.keys().cloned()),
                 ("patternProperties", Value::Object(patterns)) => {
-                    self.patterns.extend(patterns.keys().cloned())
+                    self.patterns.extend(patterns.keys().cloned());
                 }
                 ("allOf" | "anyOf" | "oneOf", Value::Array(parts)) => {
-                    parts
-                        .iter()
-                        .for_each(|part| self.collect(root, part, depth.saturating_add(1)));
+                    for part in parts {
+                        self.collect(root, part, depth.saturating_add(1));
+                    }
                 }
                 ("if" | "then" | "else", part) => self.collect(root, part, depth.saturating_add(1)),
                 ("dependentSchemas", Value::Object(parts)) => {
-                    parts
-                        .values()
-                        .for_each(|part| self.collect(root, part, depth.saturating_add(1)));
+                    for part in parts.values() {
+                        self.collect(root, part, depth.saturating_add(1));
+                    }
                 }
                 ("$ref", Value::String(reference)) => {
                     if let Some(target) = referred(root, reference) {
@@ -196,7 +201,7 @@ impl Collected {
 }
 
 /// The error as a caller may read it: the schema's words, never the value's.
-fn told(error: &ValidationError<'_>) -> ArgumentError {
+fn told(error: &ValidationError<'_>, arguments: &Object) -> ArgumentError {
     let path = error.instance_path().as_str();
     let (path, undeclared) = match error.kind() {
         ValidationErrorKind::Required { property } => {
@@ -206,11 +211,23 @@ fn told(error: &ValidationError<'_>) -> ArgumentError {
         | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
             (pointer(path, unexpected.first().map_or("", String::as_str)), true)
         }
+        // `additionalProperties: false` beside no properties at all: the error doesn't tell which one.
+        ValidationErrorKind::FalseSchema
+            if error.schema_path().as_str().ends_with("/additionalProperties") =>
+        {
+            let first = arguments.iter().next().filter(|_| path.is_empty());
+            let path = first.map_or_else(|| bounded(path), |(name, _)| pointer("", name));
+            (path, true)
+        }
         _ => (bounded(path), false),
     };
     ArgumentError {
         path,
-        expected: expected(error.kind()),
+        expected: if undeclared {
+            UNDECLARED.to_owned()
+        } else {
+            expected(error.kind())
+        },
         undeclared,
     }
 }
@@ -228,9 +245,6 @@ fn expected(kind: &ValidationErrorKind) -> String {
             expected.join(" or ")
         }
         Kind::Required { .. } => "this argument to be given".to_owned(),
-        Kind::AdditionalProperties { .. } | Kind::UnevaluatedProperties { .. } => {
-            "no such argument: the tool's schema doesn't declare it".to_owned()
-        }
         Kind::Enum { options } => format!("one of {}", bounded(&options.to_string())),
         Kind::Constant { expected_value } => bounded(&expected_value.to_string()),
         Kind::Minimum { limit } => format!("a number not below {limit}"),
@@ -277,5 +291,169 @@ fn bounded(text: &str) -> String {
     match text.char_indices().nth(MAX_TOLD) {
         None => text.to_owned(),
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{arguments, cases, tool, try_tool};
+    use super::*;
+
+    fn schema() -> Value {
+        json!({
+            "type": "object",
+            "properties": {
+                "namespace": { "type": "string", "pattern": "^[a-z-]+$", "maxLength": 16 },
+                "replicas": { "type": "integer", "minimum": 0, "maximum": 100 },
+                "mode": { "enum": ["fast", "slow"] },
+                "labels": { "type": "object", "additionalProperties": { "type": "string" } },
+                "spec": { "$ref": "#/$defs/spec" },
+                "ports": { "type": "array", "items": { "type": "integer" }, "uniqueItems": true, "maxItems": 3 },
+                "either": { "anyOf": [{ "type": "string" }, { "type": "null" }] },
+            },
+            "required": ["namespace"],
+            "$defs": { "spec": { "type": "object", "properties": { "a/b": { "type": "boolean" } }, "required": ["a/b"] } },
+        })
+    }
+
+    /// `path: expected`, or nothing if the arguments fit.
+    fn refused(schema: &Value, given: &Value, undeclared: bool) -> String {
+        match tool(schema).accept(&arguments(given), undeclared) {
+            Ok(()) => String::new(),
+            Err(error) => format!("{}: {}", error.path, error.expected),
+        }
+    }
+
+    #[test]
+    fn says_where_and_what_was_expected_and_never_the_value() {
+        let cases: Vec<(Value, String)> = cases(include_str!("cases/misfits.yaml"));
+        for (given, expected) in cases {
+            assert_eq!(refused(&schema(), &given, false), expected, "{given}");
+        }
+    }
+
+    #[test]
+    fn undeclared_arguments_pass_only_where_schema_or_configuration_say_so() {
+        let cases: Vec<(Value, bool, String)> = cases(include_str!("cases/undeclared.yaml"));
+        for (schema, undeclared, expected) in cases {
+            let expected = match expected.as_str() {
+                "fits" => String::new(),
+                "undeclared" => format!("/x: {UNDECLARED}"),
+                other => format!("/x: {other}"),
+            };
+            assert_eq!(
+                refused(&schema, &json!({ "x": 1 }), undeclared),
+                expected,
+                "{schema} {undeclared}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_tool_without_a_schema_takes_no_arguments() {
+        let definition = json!({ "name": "t" });
+        let tool = super::super::Tool::new(
+            &"k".parse().unwrap(),
+            &definition,
+            super::super::overrides::Override::default(),
+        );
+        let tool = tool.unwrap();
+        assert!(tool.accept(&arguments(&json!({})), false).is_ok());
+        assert!(
+            tool.accept(&arguments(&json!({ "x": 1 })), false)
+                .unwrap_err()
+                .undeclared
+        );
+    }
+
+    #[test]
+    fn refuses_at_load_what_leads_elsewhere_or_cant_be_run_in_linear_time() {
+        for (schema, expected) in [
+            (
+                json!({ "properties": { "x": { "$ref": "https://evil.example/s.json" } } }),
+                "https://evil.example/s.json",
+            ),
+            (
+                json!({ "$schema": "https://evil.example/meta" }),
+                "https://evil.example/meta",
+            ),
+            (
+                json!({ "properties": { "x": { "$ref": "file:///etc/passwd" } } }),
+                "file:///etc/passwd",
+            ),
+            (
+                json!({ "properties": { "x": { "pattern": "(?=a)b" } } }),
+                "/properties/x/pattern",
+            ),
+            (
+                json!({ "properties": { "x": { "pattern": "(a)\\1" } } }),
+                "/properties/x/pattern",
+            ),
+            (
+                json!({ "properties": { "x": { "type": "strin" } } }),
+                "/properties/x/type",
+            ),
+            (
+                json!({ "properties": { "x": { "$ref": "#/$defs/nowhere" } } }),
+                "/$defs/nowhere",
+            ),
+        ] {
+            let error = try_tool(&schema).unwrap_err();
+            assert!(error.contains(expected), "{schema}: {error}");
+        }
+    }
+
+    #[test]
+    fn drafts_are_as_declared() {
+        let draft7 = json!({
+            "$schema": "http://json-schema.org/draft-07/schema#",
+            "properties": { "x": { "$ref": "#/definitions/n" } },
+            "definitions": { "n": { "type": "integer" } },
+        });
+        assert_eq!(refused(&draft7, &json!({ "x": "1" }), false), "/x: an integer");
+        let tuple = json!({ "properties": { "x": { "prefixItems": [{ "type": "integer" }] } } });
+        assert_eq!(refused(&tuple, &json!({ "x": ["1"] }), false), "/x/0: an integer");
+    }
+
+    #[test]
+    fn a_pattern_made_to_backtrack_takes_no_longer_than_its_text() {
+        let schema = json!({ "properties": { "x": { "type": "string", "pattern": "^(a+)+$" } } });
+        let tool = tool(&schema);
+        let given = arguments(&json!({ "x": format!("{}!", "a".repeat(100_000)) }));
+        let start = crate::clock::instant();
+        assert!(tool.accept(&given, false).is_err());
+        assert!(start.elapsed().as_secs() < 2, "{:?}", start.elapsed());
+    }
+
+    #[test]
+    fn forty_thousand_arguments_and_deep_nesting_are_read_in_one_pass() {
+        let many: serde_json::Map<String, Value> = (0..40_000)
+            .map(|index| (format!("k{index}"), json!(index)))
+            .collect();
+        let properties: serde_json::Map<String, Value> =
+            (0..30).map(|index| (format!("k{index}"), json!({}))).collect();
+        let names: Vec<String> = properties.keys().cloned().collect();
+        let tool = tool(
+            &json!({ "properties": properties, "required": names, "additionalProperties": { "type": "integer" } }),
+        );
+        let given = arguments(&Value::Object(many));
+        let start = crate::clock::instant();
+        assert_eq!(tool.accept(&given, false), Ok(()));
+        assert!(start.elapsed().as_secs() < 2, "{:?}", start.elapsed());
+
+        let recursive = super::super::testing::tool(&json!({
+            "properties": { "x": { "$ref": "#/$defs/n" } },
+            "$defs": { "n": { "type": "array", "items": { "$ref": "#/$defs/n" } } },
+        }));
+        let deep = (0..63).fold(json!([]), |inner, _| json!([inner]));
+        assert_eq!(recursive.accept(&arguments(&json!({ "x": deep })), false), Ok(()));
+    }
+
+    #[test]
+    fn the_name_of_an_argument_fills_no_answer() {
+        let error = tool(&json!({}))
+            .accept(&arguments(&json!({ "x".repeat(10_000): 1 })), false)
+            .unwrap_err();
+        assert!(error.path.len() < 1_000);
     }
 }

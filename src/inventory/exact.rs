@@ -105,11 +105,8 @@ pub(crate) fn decimal(number: &Number) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::number;
     use super::*;
-
-    fn number(text: &str) -> Number {
-        Number::new(text)
-    }
 
     #[test]
     fn integers_are_taken_in_every_spelling_and_never_rounded() {

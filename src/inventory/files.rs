@@ -169,15 +169,15 @@ impl Reading {
     }
 
     fn folder(&mut self, folder: &Path, prefix: &str, depth: usize) {
-        if depth > MAX_DEPTH {
-            return self.refuse(prefix, format!("more than {MAX_DEPTH} folders deep"));
-        }
         self.folders = self.folders.saturating_add(1);
         if self.folders > MAX_FOLDERS {
             return;
         }
         if self.folders == MAX_FOLDERS {
             return self.refuse(prefix, format!("more than {MAX_FOLDERS} folders"));
+        }
+        if depth > MAX_DEPTH {
+            return self.refuse(prefix, format!("more than {MAX_DEPTH} folders deep"));
         }
         let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,
@@ -322,7 +322,7 @@ mod tests {
         }
         let found = messages(Files::read(root.path()));
         assert!(found[0].ends_with("more than 8 folders deep"), "{found:?}");
-        assert!(found.len() <= MAX_FOLDERS, "{}", found.len());
+        assert!(found.len() < MAX_FOLDERS, "{}", found.len());
     }
 
     #[test]

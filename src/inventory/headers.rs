@@ -168,3 +168,43 @@ fn says(text: &str, argument: &json::Value) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::testing::{arguments, cases, tool, try_tool};
+    use super::*;
+
+    #[test]
+    fn headers_say_what_their_arguments_say() {
+        let tool = tool(&json!({ "properties": {
+            "region": { "type": "string", "x-mcp-header": "Region" },
+            "size": { "type": "integer", "x-mcp-header": "Size" },
+            "where": { "type": "object", "properties": { "dry": { "type": "boolean", "x-mcp-header": "Dry" } } },
+        } }));
+        type Case = (Value, Vec<(String, String)>, String);
+        let cases: Vec<Case> = cases(include_str!("cases/headers.yaml"));
+        for (given, headers, expected) in cases {
+            let found = tool.headers_agree(&arguments(&given), &headers);
+            let found = found.err().map(|error| error.to_string()).unwrap_or_default();
+            assert_eq!(found, expected, "{given} {headers:?}");
+        }
+    }
+
+    #[test]
+    fn refuses_annotations_that_clients_refuse() {
+        for property in [
+            json!({ "a": { "type": "string", "x-mcp-header": "" } }),
+            json!({ "a": { "type": "string", "x-mcp-header": "a b" } }),
+            json!({ "a": { "type": "string", "x-mcp-header": 1 } }),
+            json!({ "a": { "type": "number", "x-mcp-header": "A" } }),
+            json!({ "a": { "type": "string", "x-mcp-header": "A" }, "b": { "type": "string", "x-mcp-header": "a" } }),
+        ] {
+            assert!(
+                try_tool(&json!({ "properties": property })).is_err(),
+                "{property}"
+            );
+        }
+    }
+}

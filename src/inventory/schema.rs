@@ -74,5 +74,93 @@ impl Inventory {
 }
 
 fn fragment(actions: Map<String, Value>) -> Value {
+    let actions = Value::Object(actions);
     json!({ "": { "entityTypes": {}, "actions": actions } })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::str::FromStr as _;
+
+    use cedar_policy::{PolicySet, Schema, SchemaFragment, ValidationMode, Validator};
+
+    use super::super::testing::cases;
+    use super::*;
+
+    const BASE: &str = r#"
+        entity User, Workload;
+        entity Tool;
+        type RequestInfo = { version: String };
+        action "tools/call";
+        action "read", "list", "write", "execute", "admin";
+    "#;
+
+    const TOOLS: &str = r#"{ "tools": [
+      { "name": "scale_deployment", "annotations": { "destructiveHint": false }, "inputSchema": {
+          "type": "object",
+          "properties": {
+            "namespace": { "type": "string" },
+            "replicas": { "type": "integer" },
+            "ratio": { "type": "number" },
+            "labels": { "type": "object", "additionalProperties": { "type": "string" } },
+            "where": { "type": "object", "properties": { "zones": { "type": "array", "items": { "type": "string" } } } },
+            "__extn": { "type": "string" },
+            "": { "type": "boolean" }
+          },
+          "required": ["namespace", "replicas", "ratio"] } },
+      { "name": "read \"file\"\\.é/x", "annotations": { "readOnlyHint": true }, "inputSchema": { "type": "object" } }
+    ] }"#;
+
+    fn generated() -> Value {
+        let files = [("tools/kubernetes.json", TOOLS)].into_iter().collect();
+        let inventory = Inventory::from_files(&files).unwrap();
+        inventory.schema_fragment(|_| {
+            let context = json!({
+                "user": { "type": "EntityOrCommon", "name": "User" },
+                "workload": { "type": "EntityOrCommon", "name": "Workload", "required": false },
+                "request": { "type": "EntityOrCommon", "name": "RequestInfo" },
+                "now": { "type": "Extension", "name": "datetime", "required": false },
+            });
+            context.as_object().unwrap().clone()
+        })
+    }
+
+    fn schema() -> Schema {
+        let (base, _) = SchemaFragment::from_cedarschema_str(BASE).unwrap();
+        let tools = SchemaFragment::from_json_value(generated()).unwrap();
+        Schema::from_schema_fragments([base, tools]).unwrap()
+    }
+
+    #[test]
+    fn the_generated_schema_is_as_reviewed() {
+        insta::assert_snapshot!(
+            SchemaFragment::from_json_value(generated())
+                .unwrap()
+                .to_cedarschema()
+                .unwrap()
+        );
+    }
+
+    /// Whether a policy over tools passes strict validation.
+    fn valid(scope: &str, condition: &str) -> bool {
+        let text = format!("permit (principal, {scope}, resource) when {{ {condition} }};");
+        let policies = PolicySet::from_str(&text).unwrap();
+        Validator::new(schema())
+            .validate(&policies, ValidationMode::Strict)
+            .validation_passed()
+    }
+
+    #[test]
+    fn policies_are_checked_against_the_tools_real_argument_types() {
+        let cases: Vec<(String, String, bool)> = cases(include_str!("cases/policies.yaml"));
+        for (scope, condition, expected) in cases {
+            let action = match scope.as_str() {
+                "scale" => r#"action == Action::"kubernetes/scale_deployment""#,
+                "odd" => r#"action == Action::"kubernetes/read \"file\"\\.é/x""#,
+                "calls" => r#"action in Action::"tools/call""#,
+                _ => r#"action in [Action::"read", Action::"write"]"#,
+            };
+            assert_eq!(valid(action, &condition), expected, "{scope}: {condition}");
+        }
+    }
 }

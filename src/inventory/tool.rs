@@ -195,7 +195,14 @@ impl Hints {
 fn digest(definition: &Value) -> String {
     let canonical = canonical(definition).to_string();
     let hash = digest::digest(&digest::SHA256, canonical.as_bytes());
-    hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    hash.as_ref()
+        .iter()
+        .fold(String::with_capacity(64), |mut text, byte| {
+            for nibble in [byte >> 4, byte & 0xf] {
+                text.extend(char::from_digit(u32::from(nibble), 16));
+            }
+            text
+        })
 }
 
 fn canonical(value: &Value) -> Value {
