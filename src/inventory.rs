@@ -18,7 +18,6 @@ pub mod problem;
 pub mod schema;
 pub mod server;
 pub mod shape;
-mod strict;
 #[cfg(test)]
 mod testing;
 pub mod tool;

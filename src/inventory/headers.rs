@@ -176,6 +176,9 @@ mod tests {
     use super::super::testing::{arguments, cases, tool, try_tool};
     use super::*;
 
+    /// Arguments, headers, what is wrong.
+    type Case = (Value, Vec<(String, String)>, String);
+
     #[test]
     fn headers_say_what_their_arguments_say() {
         let tool = tool(&json!({ "properties": {
@@ -183,7 +186,6 @@ mod tests {
             "size": { "type": "integer", "x-mcp-header": "Size" },
             "where": { "type": "object", "properties": { "dry": { "type": "boolean", "x-mcp-header": "Dry" } } },
         } }));
-        type Case = (Value, Vec<(String, String)>, String);
         let cases: Vec<Case> = cases(include_str!("cases/headers.yaml"));
         for (given, headers, expected) in cases {
             let found = tool.headers_agree(&arguments(&given), &headers);

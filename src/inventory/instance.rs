@@ -107,8 +107,8 @@ impl<'a> Node<'a, Strict> for Instance<'a> {
     fn to_value(&self) -> Cow<'a, serde_json::Value> {
         Cow::Owned(match *self {
             Self::Text(text) => text.into(),
-            Self::Object(object) => of_object(object),
-            Self::Value(value) => of_value(value),
+            Self::Object(object) => object.to_serde().into(),
+            Self::Value(value) => value.to_serde(),
         })
     }
 
@@ -178,7 +178,8 @@ impl JsonNumber for Spelt<'_> {
     }
 
     fn to_number(&self) -> Cow<'_, serde_json::Number> {
-        Cow::Owned(of_number(self.0))
+        // The strict reader refuses what a double can't hold (1e400): the fallback is never met.
+        Cow::Owned(serde_json::from_str(self.0.as_str()).unwrap_or_else(|_| 0.into()))
     }
 
     fn is_integer(&self) -> bool {
@@ -187,29 +188,5 @@ impl JsonNumber for Spelt<'_> {
 
     fn is_written_as_integer(&self) -> bool {
         !self.0.as_str().contains(['.', 'e', 'E'])
-    }
-}
-
-fn of_number(number: &json::Number) -> serde_json::Number {
-    // The strict reader refuses what a double can't hold (1e400): the fallback is never met.
-    serde_json::from_str(number.as_str()).unwrap_or_else(|_| 0.into())
-}
-
-fn of_object(object: &json::Object) -> serde_json::Value {
-    let members = object
-        .iter()
-        .map(|(name, value)| (name.to_owned(), of_value(value)));
-    serde_json::Value::Object(members.collect())
-}
-
-/// The same value as `serde_json` keeps it.
-fn of_value(value: &json::Value) -> serde_json::Value {
-    match value {
-        json::Value::Null => serde_json::Value::Null,
-        json::Value::Bool(value) => (*value).into(),
-        json::Value::Number(number) => of_number(number).into(),
-        json::Value::String(text) => text.as_str().into(),
-        json::Value::Array(items) => items.iter().map(of_value).collect(),
-        json::Value::Object(object) => of_object(object),
     }
 }

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::overrides::Overrides;
 use super::tool::Tool;
-use super::{Files, Inventory, Problem, ServerName, ServerTools, strict};
+use super::{Files, Inventory, Problem, ServerName, ServerTools};
+use crate::mcp::json::{self, FaultKind};
 
 /// The folder of the policy directory that holds them.
 const FOLDER: &str = "tools";
@@ -115,9 +116,9 @@ fn server(files: &Files, path: &str) -> Result<ServerTools, Vec<Problem>> {
 
 /// The tools of a `tools/list` result.
 fn definitions(path: &str, source: &Arc<str>) -> Result<Vec<Value>, Problem> {
-    let result = strict::parse(source).map_err(|error| {
-        Problem::new(path, format!("{error}")).at_line(source, error.line(), error.column())
-    })?;
+    let result = json::read(source.as_bytes(), json::NESTING_CEILING)
+        .map_err(|fault| Problem::new(path, told(fault.kind)).at(source, fault.at, 1))?
+        .to_serde();
     if result.get("nextCursor").is_some_and(|cursor| !cursor.is_null()) {
         return Err(
             Problem::new(path, "`nextCursor`: there are more tools than in this file")
@@ -135,6 +136,21 @@ fn definitions(path: &str, source: &Arc<str>) -> Result<Vec<Value>, Problem> {
         _ => {
             Err(Problem::new(path, "no JSON object").help("write a tools/list result: { \"tools\": [ … ] }"))
         }
+    }
+}
+
+/// What is wrong with a file's JSON.
+fn told(kind: FaultKind) -> String {
+    match kind {
+        FaultKind::Syntax(expected) => format!("no JSON here: expected {expected}"),
+        FaultKind::DuplicateKey => "a key stands twice in the object that begins here".to_owned(),
+        FaultKind::TrailingBytes => "something follows the JSON".to_owned(),
+        FaultKind::ByteOrderMark => "begins with a byte order mark".to_owned(),
+        FaultKind::NotUtf8 => "not UTF-8 here".to_owned(),
+        FaultKind::NulByte => "a raw NUL byte".to_owned(),
+        FaultKind::LoneSurrogate => "half of a surrogate pair".to_owned(),
+        FaultKind::Nesting => "nested too deep".to_owned(),
+        FaultKind::NumberRange => "a number that no double holds".to_owned(),
     }
 }
 
