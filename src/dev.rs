@@ -1,8 +1,12 @@
 //! Everything that stands in for the real surroundings on one machine: a certificate authority, an issuer of
 //! tokens, Envoy, MCP servers. The demo and the tests run on these; nothing that serves knows of them.
 
+pub mod client;
+pub mod envoy;
 pub mod issuer;
 pub mod mint;
+pub mod part;
+pub mod pki;
 
 pub use issuer::{DevIssuer, DevIssuerError};
 pub use mint::{Mint, TokenKind};

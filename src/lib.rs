@@ -17,5 +17,7 @@ pub mod policy;
 
 pub mod wire;
 
+pub mod dev;
+
 pub mod cli;
 pub mod dev;

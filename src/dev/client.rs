@@ -1,0 +1,195 @@
+//! A real MCP client with an identity of its own: rmcp over mutual TLS.
+
+use rmcp::model::CallToolRequestParams;
+use rmcp::service::{ClientInitializeError, RunningService, ServiceError};
+use rmcp::transport::streamable_http_client::{
+    StreamableHttpClientTransportConfig, StreamableHttpClientWorker, StreamableHttpError,
+};
+use rmcp::transport::{DynamicTransportError, StreamableHttpClientTransport, WorkerTransport};
+use rmcp::{RoleClient, ServiceExt as _};
+use serde_json::{Map, Value};
+
+use super::pki::{Authority, Identity, PkiError};
+
+/// The key in a result's `_meta` under which the demo's MCP servers say which headers about the caller they saw.
+pub const SEEN: &str = "local.mcp-identity/headers";
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Its certificate isn't usable.
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    /// The HTTP client can't be built.
+    #[error("can't build an HTTP client: {0}")]
+    Http(#[from] reqwest::Error),
+}
+
+/// What came of a call.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// The server's own result.
+    Result {
+        /// Its text.
+        text: String,
+        /// Whether the tool itself refused.
+        is_error: bool,
+        /// The headers about the caller that the server saw.
+        seen: Map<String, Value>,
+    },
+    /// A JSON-RPC error: a denial, or the server's.
+    Error {
+        /// `error.code`
+        code: i32,
+        /// `error.message`
+        message: String,
+        /// `error.data`
+        data: Value,
+    },
+    /// 401, or 403 with a challenge: another token would do.
+    Challenged {
+        /// The `WWW-Authenticate` field.
+        challenge: String,
+    },
+    /// No answer of MCP's.
+    Failed {
+        /// What the client says.
+        error: String,
+    },
+}
+
+/// An open session, or why there is none.
+pub type Opened = Result<Session, Answer>;
+
+/// An open session of one user and one agent with one server.
+#[derive(Debug)]
+pub struct Session(RunningService<RoleClient, ()>);
+
+/// An HTTP client that shows this identity, or none, and trusts this authority alone.
+///
+/// # Errors
+/// [`ClientError`] if the identity isn't usable.
+pub fn http(authority: &Authority, identity: Option<&Identity>) -> Result<reqwest::Client, ClientError> {
+    let tls = authority.client_config(identity)?;
+    Ok(reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .no_proxy()
+        .build()?)
+}
+
+impl Session {
+    /// Connects and initializes.
+    ///
+    /// # Errors
+    /// The [`Answer`] that it got instead.
+    pub async fn open(http: reqwest::Client, url: &str, token: Option<&str>) -> Opened {
+        let mut config = StreamableHttpClientTransportConfig::with_uri(url);
+        if let Some(token) = token {
+            config = config.auth_header(token);
+        }
+        let transport: WorkerTransport<StreamableHttpClientWorker<reqwest::Client>> =
+            StreamableHttpClientTransport::with_client(http, config);
+        match ().serve(transport).await {
+            Ok(service) => Ok(Self(service)),
+            Err(error) => Err(not_opened(&error)),
+        }
+    }
+
+    /// Calls a tool.
+    pub async fn call(&self, tool: &str, arguments: Map<String, Value>) -> Answer {
+        let params = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments);
+        match self.0.call_tool(params).await {
+            Ok(result) => {
+                let text = result
+                    .content
+                    .iter()
+                    .filter_map(|block| block.as_text())
+                    .map(|text| text.text.as_str());
+                let seen = result
+                    .meta
+                    .as_ref()
+                    .and_then(|meta| meta.get(SEEN))
+                    .and_then(Value::as_object);
+                Answer::Result {
+                    text: text.collect::<Vec<_>>().join("\n"),
+                    is_error: result.is_error == Some(true),
+                    seen: seen.cloned().unwrap_or_default(),
+                }
+            }
+            Err(error) => not_called(&error),
+        }
+    }
+
+    /// The names of the tools that the server lists.
+    ///
+    /// # Errors
+    /// The [`Answer`] that it got instead.
+    pub async fn tools(&self) -> Result<Vec<String>, Answer> {
+        let tools = self
+            .0
+            .list_all_tools()
+            .await
+            .map_err(|error| not_called(&error))?;
+        Ok(tools.into_iter().map(|tool| tool.name.into_owned()).collect())
+    }
+
+    /// Ends the session (DELETE) and waits until it is.
+    pub async fn close(self) {
+        // A session that is gone already is closed too.
+        let _ = self.0.cancel().await;
+    }
+}
+
+fn not_opened(error: &ClientInitializeError) -> Answer {
+    match error {
+        ClientInitializeError::JsonRpcError(error) => rpc(error),
+        ClientInitializeError::TransportError { error, .. } => transport(error),
+        other => Answer::Failed {
+            error: other.to_string(),
+        },
+    }
+}
+
+fn not_called(error: &ServiceError) -> Answer {
+    match error {
+        ServiceError::McpError(error) => rpc(error),
+        ServiceError::TransportSend(error) => transport(error),
+        other => Answer::Failed {
+            error: other.to_string(),
+        },
+    }
+}
+
+fn rpc(error: &rmcp::ErrorData) -> Answer {
+    Answer::Error {
+        code: error.code.0,
+        message: error.message.to_string(),
+        data: error.data.clone().unwrap_or_default(),
+    }
+}
+
+fn transport(error: &DynamicTransportError) -> Answer {
+    match error.error.downcast_ref::<StreamableHttpError<reqwest::Error>>() {
+        Some(StreamableHttpError::AuthRequired(required)) => Answer::Challenged {
+            challenge: required.www_authenticate_header.clone(),
+        },
+        Some(StreamableHttpError::InsufficientScope(required)) => Answer::Challenged {
+            challenge: required.www_authenticate_header.clone(),
+        },
+        _ => Answer::Failed {
+            error: with_sources(error.error.as_ref()),
+        },
+    }
+}
+
+/// An error and what is behind it: reqwest's own text stops at «error sending request».
+fn with_sources(error: &(dyn std::error::Error + Send + Sync + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

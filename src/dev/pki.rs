@@ -1,0 +1,283 @@
+//! A certificate authority of its own, for one machine and some days: servers, SPIFFE workloads, gateways.
+
+use std::io::Write as _;
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::{Span, Timestamp, tz::TimeZone};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, SanType,
+};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
+
+/// How long what it issues is valid: a demo may stay up over a week-end, not for ever.
+const VALID_DAYS: i64 = 14;
+
+/// Why a certificate couldn't be made, written or used.
+#[derive(Debug, thiserror::Error)]
+pub enum PkiError {
+    /// The certificate can't be made.
+    #[error("can't make the certificate of `{subject}`: {source}")]
+    Issue {
+        /// Whose.
+        subject: String,
+        /// Why.
+        source: rcgen::Error,
+    },
+    /// The time is outside what certificates can say.
+    #[error("can't make certificates for the time {0}")]
+    Time(Timestamp),
+    /// A file can't be written.
+    #[error("can't write `{path}`: {source}")]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The certificates don't make a TLS configuration.
+    #[error("can't use the certificate for TLS: {0}")]
+    Tls(#[from] rustls::Error),
+    /// What was made isn't PEM.
+    #[error("can't read the certificate again: {0}")]
+    Pem(#[from] rustls::pki_types::pem::Error),
+}
+
+/// The authority of a trust domain.
+#[derive(Debug)]
+pub struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    certificate: String,
+    now: Timestamp,
+}
+
+/// A certificate with its private key, both as PEM.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The certificate.
+    pub certificate: String,
+    /// The private key, PKCS #8.
+    pub key: String,
+}
+
+impl Authority {
+    /// A new authority; what it issues is valid from a day before `now`.
+    ///
+    /// # Errors
+    /// [`PkiError`] if the key or the certificate can't be made.
+    pub fn new(now: Timestamp) -> Result<Self, PkiError> {
+        let name = "mcp-authz development CA";
+        let failed = |source| PkiError::Issue {
+            subject: name.to_owned(),
+            source,
+        };
+        let mut params = params(name, Vec::new(), now)?;
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let key = KeyPair::generate().map_err(failed)?;
+        let certificate = params.self_signed(&key).map_err(failed)?.pem();
+        Ok(Self {
+            issuer: Issuer::new(params, key),
+            certificate,
+            now,
+        })
+    }
+
+    /// The authority's own certificate, as PEM.
+    #[must_use]
+    pub fn certificate(&self) -> &str {
+        &self.certificate
+    }
+
+    /// A server on this machine: `localhost`, `127.0.0.1`, and the SPIFFE ID by which its clients know it, if any.
+    ///
+    /// # Errors
+    /// [`PkiError`] if the certificate can't be made.
+    pub fn server(&self, spiffe_id: Option<&str>) -> Result<Identity, PkiError> {
+        let name = spiffe_id.unwrap_or("localhost");
+        let mut names = match spiffe_id {
+            Some(id) => vec![uri(id)?],
+            None => Vec::new(),
+        };
+        names.push(SanType::DnsName(text("localhost")?));
+        names.push(SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+        self.issue(name, names, ExtendedKeyUsagePurpose::ServerAuth)
+    }
+
+    /// An X.509-SVID: the one URI in it is the SPIFFE ID (X509-SVID §2).
+    ///
+    /// # Errors
+    /// [`PkiError`] if the certificate can't be made.
+    pub fn workload(&self, spiffe_id: &str) -> Result<Identity, PkiError> {
+        self.issue(
+            spiffe_id,
+            vec![uri(spiffe_id)?],
+            ExtendedKeyUsagePurpose::ClientAuth,
+        )
+    }
+
+    fn issue(
+        &self,
+        name: &str,
+        names: Vec<SanType>,
+        usage: ExtendedKeyUsagePurpose,
+    ) -> Result<Identity, PkiError> {
+        let failed = |source| PkiError::Issue {
+            subject: name.to_owned(),
+            source,
+        };
+        let mut params = params(name, names, self.now)?;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![usage];
+        let key = KeyPair::generate().map_err(failed)?;
+        let certificate = params.signed_by(&key, &self.issuer).map_err(failed)?;
+        Ok(Identity {
+            certificate: certificate.pem(),
+            key: key.serialize_pem(),
+        })
+    }
+
+    /// Writes `ca.pem` into a directory.
+    ///
+    /// # Errors
+    /// [`PkiError::Write`].
+    pub fn write(&self, directory: &Path) -> Result<(), PkiError> {
+        write(&directory.join("ca.pem"), &self.certificate, 0o644)
+    }
+
+    /// How a client with this identity speaks to servers of this authority.
+    ///
+    /// # Errors
+    /// [`PkiError`] if the identity isn't one.
+    pub fn client_config(&self, identity: Option<&Identity>) -> Result<ClientConfig, PkiError> {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(self.certificate.as_bytes())?)?;
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots);
+        Ok(match identity {
+            None => builder.with_no_client_auth(),
+            Some(identity) => builder.with_client_auth_cert(
+                vec![CertificateDer::from_pem_slice(identity.certificate.as_bytes())?],
+                PrivateKeyDer::from_pem_slice(identity.key.as_bytes())?,
+            )?,
+        })
+    }
+}
+
+impl Identity {
+    /// Writes `<name>.pem` and, for its owner's eyes, `<name>-key.pem`.
+    ///
+    /// # Errors
+    /// [`PkiError::Write`].
+    pub fn write(&self, directory: &Path, name: &str) -> Result<(), PkiError> {
+        write(&directory.join(format!("{name}.pem")), &self.certificate, 0o644)?;
+        write(&directory.join(format!("{name}-key.pem")), &self.key, 0o600)
+    }
+}
+
+fn params(name: &str, names: Vec<SanType>, now: Timestamp) -> Result<CertificateParams, PkiError> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.subject_alt_names = names;
+    params.use_authority_key_identifier_extension = true;
+    let (year, month, first) = day(now, -1)?;
+    params.not_before = rcgen::date_time_ymd(year, month, first);
+    let (year, month, last) = day(now, VALID_DAYS)?;
+    params.not_after = rcgen::date_time_ymd(year, month, last);
+    Ok(params)
+}
+
+/// Year, month and day, so many days from now: rcgen counts in days.
+fn day(now: Timestamp, days: i64) -> Result<(i32, u8, u8), PkiError> {
+    let date = now
+        .to_zoned(TimeZone::UTC)
+        .date()
+        .checked_add(Span::new().days(days))
+        .map_err(|_| PkiError::Time(now))?;
+    let (Ok(month), Ok(day)) = (u8::try_from(date.month()), u8::try_from(date.day())) else {
+        return Err(PkiError::Time(now));
+    };
+    Ok((i32::from(date.year()), month, day))
+}
+
+fn uri(id: &str) -> Result<SanType, PkiError> {
+    Ok(SanType::URI(text(id)?))
+}
+
+fn text(value: &str) -> Result<rcgen::string::Ia5String, PkiError> {
+    value.try_into().map_err(|source| PkiError::Issue {
+        subject: value.to_owned(),
+        source,
+    })
+}
+
+/// Writes a file that never had wider permissions than these.
+pub(crate) fn write(path: &Path, text: &str, mode: u32) -> Result<(), PkiError> {
+    let failed = |source| PkiError::Write {
+        path: path.to_owned(),
+        source,
+    };
+    // An older file would keep its own permissions.
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)
+        .map_err(failed)?;
+    file.write_all(text.as_bytes()).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use x509_parser::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_workload_certificate_names_its_spiffe_id_alone_and_is_signed_by_the_authority() {
+        let authority = Authority::new(crate::clock::now()).unwrap();
+        let id = "spiffe://mcp-identity.local/agent/trusted/claude";
+        let identity = authority.workload(id).unwrap();
+
+        let der = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap();
+        let (_, certificate) = X509Certificate::from_der(&der).unwrap();
+        let names = certificate.subject_alternative_name().unwrap().unwrap();
+        assert_eq!(names.value.general_names, vec![GeneralName::URI(id)]);
+        assert!(!certificate.is_ca());
+        assert!(certificate.validity().is_valid());
+
+        let der = CertificateDer::from_pem_slice(authority.certificate().as_bytes()).unwrap();
+        let (_, ca) = X509Certificate::from_der(&der).unwrap();
+        assert_eq!(certificate.issuer(), ca.subject());
+        assert!(ca.is_ca());
+    }
+
+    #[test]
+    fn private_keys_are_written_for_their_owner_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let directory = tempfile::tempdir().unwrap();
+        let authority = Authority::new(crate::clock::now()).unwrap();
+        let identity = authority.server(None).unwrap();
+        identity.write(directory.path(), "server").unwrap();
+        identity.write(directory.path(), "server").unwrap();
+        let mode = |name: &str| {
+            let metadata = std::fs::metadata(directory.path().join(name)).unwrap();
+            metadata.permissions().mode() & 0o777
+        };
+        assert_eq!(mode("server-key.pem"), 0o600);
+        assert_eq!(mode("server.pem") & 0o444, 0o444);
+    }
+}
