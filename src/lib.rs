@@ -20,4 +20,3 @@ pub mod wire;
 pub mod dev;
 
 pub mod cli;
-pub mod dev;
