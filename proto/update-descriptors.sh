@@ -1,6 +1,7 @@
 #!/bin/sh
 # Writes proto/ext_authz.bin, the descriptors that gRPC reflection serves, from the .proto files that the crate
-# `envoy-types` ships. Run it after every update of that crate; a test compares the two. Needs protoc 3.21 or newer.
+# `envoy-types` ships. Run it after every update of that crate; a test names the fields that both must have.
+# Needs protoc 3.21 or newer and python3.
 set -eu
 cd "$(dirname "$0")/.."
 manifest=$(cargo metadata --format-version 1 --locked |

@@ -1,7 +1,54 @@
 //! A directory of Cedar files to [`Verdict`]s: one for each principal on the call.
+//!
+//! In: a [`Question`]. Out: what the policies say of the user and of the workload, each asked separately on the same
+//! action, resource and context. Refused: a tool that isn't in the inventory, arguments that don't fit it, a value that Cedar
+//! can't hold and a policy reads.
 
+mod arguments;
+mod ask;
+mod case;
+mod context;
+mod declared;
+mod entities;
+mod evaluate;
+mod load;
 pub mod question;
+mod reads;
+mod rules;
+mod schema;
+pub mod settings;
+mod suite;
+mod table;
+#[cfg(test)]
+mod tests;
 pub mod verdict;
 
+pub use ask::{AskError, PolicySet};
+pub use entities::{BuildError, StepUp};
 pub use question::Question;
+pub use settings::Settings;
+pub use suite::{Report, TestFailure};
 pub use verdict::{Fired, Outcome, Principal, Verdict};
+
+use crate::inventory::name::NameError;
+use crate::inventory::{Denials, Disclosure, Requirement, Server, ServerName};
+
+/// A server as the configuration's defaults would have it: for directories that are looked at without a configuration.
+///
+/// # Errors
+/// The text is no name of a server.
+pub fn default_server(name: &str) -> Result<Server, NameError> {
+    let name: ServerName = name.parse()?;
+    Ok(Server {
+        resource: format!("https://{name}.invalid/mcp"),
+        name,
+        require: vec![Requirement::User, Requirement::Workload],
+        issuers: Vec::new(),
+        denials: Denials::default(),
+        disclosure: Disclosure::default(),
+        scopes: Vec::new(),
+        origins: Vec::new(),
+        undeclared_arguments: false,
+        route: None,
+    })
+}

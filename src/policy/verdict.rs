@@ -63,6 +63,22 @@ impl Verdict {
         }
     }
 
+    /// Takes in what is said of the same principal on another thing that the same call asks for: both must be allowed.
+    pub(super) fn also(&mut self, mut other: Self) {
+        let lists = [
+            (&mut self.errored, &mut other.errored),
+            (&mut self.shadow, &mut other.shadow),
+        ];
+        for (own, others) in lists {
+            merge(own, std::mem::take(others));
+        }
+        match (self.allows(), other.allows()) {
+            (true, true) => merge(&mut self.fired, other.fired),
+            (true, false) => (self.outcome, self.fired) = (other.outcome, other.fired),
+            (false, _) => {}
+        }
+    }
+
     /// Whether this principal may.
     #[must_use]
     pub fn allows(&self) -> bool {
@@ -92,4 +108,10 @@ impl Outcome {
             Self::ForbidErrored => "policy_error",
         }
     }
+}
+
+fn merge(own: &mut Vec<Arc<Fired>>, others: Vec<Arc<Fired>>) {
+    own.extend(others);
+    own.sort_by(|a, b| a.id.cmp(&b.id));
+    own.dedup();
 }

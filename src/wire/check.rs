@@ -21,7 +21,7 @@ use tonic::{Request, Response, Status};
 use crate::exchange::{Decider, Exchange, Gateway};
 
 pub use self::deadline::Budget;
-pub use self::failure::Failure;
+pub use self::failure::{FAILURES, Failure};
 pub use self::guard::{Arrival, Guard};
 
 mod deadline;
@@ -87,7 +87,7 @@ impl<D: Decider> Check<D> {
             Err(_) => Err(Failure::DeadlinePassed),
         };
         answer.unwrap_or_else(|failure| {
-            failure.log();
+            failure.report();
             response::of_failure(failure)
         })
     }

@@ -107,7 +107,8 @@ impl Listeners {
     }
 
     /// Answers checks until `shutdown`, then takes no more connections, finishes the checks under way and
-    /// returns: after `shutdown_grace` even if some peers still haven't taken their answers.
+    /// returns: after `shutdown_grace` even if some peers still haven't taken their answers. Their connections
+    /// then live on until the runtime ends.
     ///
     /// Health says `SERVING` while `ready` is true; checks are answered either way, for the decider knows best.
     ///

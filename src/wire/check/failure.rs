@@ -3,6 +3,9 @@
 use super::metadata::NotJson;
 use super::response::Unfit;
 
+/// The counter of such denials, by `reason`.
+pub const FAILURES: &str = "mcp_authz_wire_failures_total";
+
 /// A check that no decision was made for, or whose decision can't be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
@@ -63,11 +66,24 @@ impl Failure {
         }
     }
 
-    /// Says it once where the operator reads; nothing of the request is in it.
-    pub(super) fn log(self) {
-        tracing::error!(
-            reason = self.reason(),
-            "denied a check without a decision: {self}"
-        );
+    /// Says it once where the operator reads, and counts it: no stage that records has seen this check. Nothing of
+    /// the request is in either.
+    pub(super) fn report(self) {
+        let reason = self.reason();
+        metrics::counter!(FAILURES, "reason" => reason).increment(1);
+        match self {
+            Self::Panicked | Self::UnfitReply(_) => {
+                tracing::error!(reason, "denied a check without its decision: {self}");
+            }
+            // A client or a gateway can bring these about at will.
+            Self::NoHttpRequest
+            | Self::Certificate
+            | Self::Metadata(_)
+            | Self::TooLarge
+            | Self::Unreadable
+            | Self::DeadlinePassed => {
+                tracing::warn!(reason, "denied a check without a decision: {self}");
+            }
+        }
     }
 }

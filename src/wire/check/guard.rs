@@ -124,7 +124,7 @@ fn without_error(response: Response<Body>) -> Response<Body> {
         Some(Code::OutOfRange) => Failure::TooLarge,
         _ => Failure::Unreadable,
     };
-    failure.log();
+    failure.report();
     denial(failure)
 }
 

@@ -1,0 +1,439 @@
+//! One policy test: a call, and what must come of it.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::{AskError, Outcome, PolicySet, Question, Verdict};
+use crate::identity::{Caller, User, Workload};
+use crate::inventory::{Problem, Server};
+use crate::mcp::call::{Operation, Reference};
+use crate::mcp::{Call, Id, Version, json};
+
+/// Methods that say no more than their name.
+const PLAIN: [&str; 14] = [
+    "ping",
+    "tools/list",
+    "prompts/list",
+    "resources/list",
+    "resources/templates/list",
+    "tasks/list",
+    "logging/setLevel",
+    "server/discover",
+    "notifications/initialized",
+    "notifications/cancelled",
+    "notifications/progress",
+    "notifications/roots/list_changed",
+    "notifications/tasks/status",
+    "initialize",
+];
+/// Methods with a URI.
+const RESOURCE: [&str; 3] = ["resources/read", "resources/subscribe", "resources/unsubscribe"];
+/// Methods with a task.
+const TASK: [&str; 4] = ["tasks/get", "tasks/result", "tasks/cancel", "tasks/update"];
+/// The time of a test that names none: 2026-01-01T12:00:00Z.
+const NOON: i64 = 1_767_268_800;
+
+/// A test as written.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Case {
+    #[serde(default)]
+    pub(super) name: Option<String>,
+    pub(super) server: String,
+    #[serde(default)]
+    pub(super) user: Option<String>,
+    #[serde(default)]
+    pub(super) workload: Option<String>,
+    #[serde(default)]
+    pub(super) tool: Option<String>,
+    #[serde(default)]
+    pub(super) method: Option<String>,
+    #[serde(default)]
+    pub(super) uri: Option<String>,
+    #[serde(default)]
+    pub(super) prompt: Option<String>,
+    #[serde(default)]
+    pub(super) arguments: Option<Map<String, Value>>,
+    #[serde(default)]
+    pub(super) session: Option<String>,
+    #[serde(default)]
+    pub(super) address: Option<IpAddr>,
+    #[serde(default)]
+    pub(super) version: Option<String>,
+    #[serde(default)]
+    pub(super) now: Option<Timestamp>,
+    pub(super) expect: Expected,
+    /// Ids of policies that must have decided.
+    #[serde(default)]
+    pub(super) by: Vec<String>,
+    /// The outcome or error that must have denied.
+    #[serde(default)]
+    pub(super) because: Option<String>,
+    /// Scopes that the caller must be told to ask for.
+    #[serde(default)]
+    pub(super) step_up: Option<Vec<String>>,
+}
+
+/// What must come of a call.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Expected {
+    Allow,
+    #[default]
+    Deny,
+}
+
+impl Expected {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        match text {
+            "allow" => Some(Self::Allow),
+            "deny" => Some(Self::Deny),
+            _ => None,
+        }
+    }
+}
+
+/// A user of the tests.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "snake_case")]
+pub(super) struct TestUser {
+    issuer: Option<String>,
+    subject: Option<String>,
+    username: Option<String>,
+    email: Option<String>,
+    roles: Vec<String>,
+    groups: Vec<String>,
+    tenants: Vec<String>,
+    scopes: Vec<String>,
+    acr: Option<String>,
+    client_id: Option<String>,
+}
+
+impl TestUser {
+    pub(super) fn user(self, name: &str) -> User {
+        User {
+            issuer: self.issuer.unwrap_or_else(|| "https://issuer.test".to_owned()),
+            subject: self.subject.unwrap_or_else(|| name.to_owned()),
+            username: self.username.unwrap_or_else(|| name.to_owned()),
+            email: self.email,
+            roles: self.roles,
+            groups: self.groups,
+            tenants: self.tenants,
+            scopes: self.scopes,
+            acr: self.acr,
+            client_id: self.client_id,
+            token_id: None,
+            login_session: None,
+            expires: Timestamp::MAX,
+        }
+    }
+}
+
+/// Whom the tests of a file name, and the arguments of tools for which a test gives none.
+#[derive(Debug, Default)]
+pub(super) struct People {
+    pub(super) users: BTreeMap<String, Arc<User>>,
+    pub(super) workloads: BTreeMap<String, Arc<Workload>>,
+    pub(super) arguments: BTreeMap<String, Map<String, Value>>,
+}
+
+/// A word of a test that means nothing, or what came out instead.
+#[derive(Debug)]
+pub(super) struct Said {
+    pub(super) message: String,
+    pub(super) help: Option<String>,
+}
+
+impl Said {
+    fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            help: None,
+        }
+    }
+
+    pub(super) fn into_problem(self, path: &str) -> Problem {
+        let problem = Problem::new(path, self.message);
+        match self.help {
+            Some(help) => problem.help(help),
+            None => problem,
+        }
+    }
+
+    fn unknown<'a>(kind: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+        let help =
+            crate::inventory::problem::closest(name, known).map(|word| format!("did you mean `{word}`?"));
+        Self {
+            message: format!("no {kind} `{name}` in this file"),
+            help,
+        }
+    }
+}
+
+impl Case {
+    /// The case in words.
+    pub(super) fn title(&self) -> String {
+        if let Some(name) = &self.name {
+            return name.clone();
+        }
+        let who: Vec<&str> = [self.user.as_deref(), self.workload.as_deref()]
+            .into_iter()
+            .flatten()
+            .collect();
+        let who = if who.is_empty() {
+            "nobody".to_owned()
+        } else {
+            who.join(" through ")
+        };
+        let what = self
+            .tool
+            .as_deref()
+            .or(self.method.as_deref())
+            .or(self.prompt.as_deref())
+            .unwrap_or("nothing");
+        format!("{who} calls {}/{what}", self.server)
+    }
+
+    /// Whether the words mean something: before anything is asked.
+    pub(super) fn check(&self, people: &People) -> Result<(), Said> {
+        self.caller(people)?;
+        self.operation(people)?;
+        self.version()?;
+        Ok(())
+    }
+
+    fn caller(&self, people: &People) -> Result<Caller, Said> {
+        let user =
+            match &self.user {
+                None => None,
+                Some(name) => {
+                    Some(people.users.get(name).cloned().ok_or_else(|| {
+                        Said::unknown("user", name, people.users.keys().map(String::as_str))
+                    })?)
+                }
+            };
+        let workload = match &self.workload {
+            None => None,
+            Some(name) => Some(people.workloads.get(name).cloned().ok_or_else(|| {
+                Said::unknown("workload", name, people.workloads.keys().map(String::as_str))
+            })?),
+        };
+        Ok(Caller { user, workload })
+    }
+
+    fn version(&self) -> Result<Version, Said> {
+        match &self.version {
+            None => Ok(Version::V2025_11_25),
+            Some(name) => {
+                Version::from_name(name).ok_or_else(|| Said::new(format!("`{name}` is no version of MCP")))
+            }
+        }
+    }
+
+    fn operation(&self, people: &People) -> Result<Operation, Said> {
+        let arguments = |action: &str| {
+            let given = self.arguments.as_ref().or_else(|| people.arguments.get(action));
+            object(given.cloned().unwrap_or_default())
+        };
+        if let Some(tool) = &self.tool {
+            let arguments = arguments(&format!("{}/{tool}", self.server));
+            return Ok(Operation::ToolsCall {
+                tool: tool.clone(),
+                arguments,
+            });
+        }
+        let uri = || self.uri.clone().ok_or_else(|| Said::new("`uri` is missing"));
+        let method = self
+            .method
+            .as_deref()
+            .unwrap_or(if self.prompt.is_some() { "prompts/get" } else { "" });
+        let named = |list: &[&'static str]| list.iter().copied().find(|known| *known == method);
+        Ok(match method {
+            "" => {
+                return Err(Said::new(
+                    "what is called? give a `tool`, a `prompt` or a `method`",
+                ));
+            }
+            "prompts/get" => Operation::PromptsGet {
+                prompt: self
+                    .prompt
+                    .clone()
+                    .ok_or_else(|| Said::new("`prompt` is missing"))?,
+                arguments: arguments(""),
+            },
+            "completion/complete" => Operation::Complete {
+                reference: match &self.prompt {
+                    Some(prompt) => Reference::Prompt(prompt.clone()),
+                    None => Reference::Resource(uri()?),
+                },
+            },
+            "subscriptions/listen" => Operation::Listen {
+                uris: self.uri.iter().cloned().collect(),
+            },
+            "response" => Operation::Response,
+            "stream/open" => Operation::OpenStream { last_event: None },
+            "session/end" => Operation::EndSession,
+            _ => {
+                if let Some(method) = named(&RESOURCE) {
+                    Operation::Resource { method, uri: uri()? }
+                } else if let Some(method) = named(&TASK) {
+                    Operation::Task {
+                        method,
+                        task: "task".to_owned(),
+                    }
+                } else if let Some(method) = named(&PLAIN) {
+                    Operation::Plain { method }
+                } else {
+                    Operation::Unknown {
+                        method: method.to_owned(),
+                    }
+                }
+            }
+        })
+    }
+}
+
+/// Asks, and compares.
+pub(super) fn ask(set: &PolicySet, servers: &[Server], people: &People, case: &Case) -> Result<(), Said> {
+    let server = server(servers, &case.server)?;
+    let caller = case.caller(people)?;
+    let call = Call {
+        id: Some(Id::Number(1)),
+        operation: case.operation(people)?,
+    };
+    let question = Question {
+        server: &server,
+        call: &call,
+        caller: &caller,
+        session: case.session.as_deref(),
+        address: case.address,
+        version: case.version()?,
+        now: case
+            .now
+            .unwrap_or_else(|| Timestamp::from_second(NOON).unwrap_or(Timestamp::UNIX_EPOCH)),
+    };
+    let answer = set.ask(&question);
+    compare(case, &answer)?;
+    match &case.step_up {
+        None => Ok(()),
+        Some(expected) => {
+            let missing: Vec<String> = set.missing_scopes(&question).into_iter().flatten().collect();
+            let mut expected = expected.clone();
+            expected.sort();
+            if missing == expected {
+                return Ok(());
+            }
+            Err(Said::new(format!(
+                "expected the scopes [{}] to be asked for, not [{}]",
+                expected.join(", "),
+                missing.join(", ")
+            )))
+        }
+    }
+}
+
+/// The server as configured; as the configuration's defaults would have it where it isn't.
+fn server(servers: &[Server], name: &str) -> Result<Server, Said> {
+    if let Some(server) = servers.iter().find(|server| server.name.as_str() == name) {
+        return Ok(server.clone());
+    }
+    super::default_server(name).map_err(|error| Said::new(error.to_string()))
+}
+
+fn compare(case: &Case, answer: &Result<Vec<Verdict>, AskError>) -> Result<(), Said> {
+    let allowed = answer
+        .as_ref()
+        .is_ok_and(|verdicts| verdicts.iter().all(Verdict::allows));
+    let (reason, deciding) = match answer {
+        Ok(verdicts) => {
+            let denying = verdicts.iter().find(|verdict| !verdict.allows());
+            let reason = denying
+                .map_or(Outcome::Allowed, |verdict| verdict.outcome)
+                .as_str();
+            (
+                reason,
+                verdicts
+                    .iter()
+                    .filter(|verdict| verdict.allows() == allowed)
+                    .collect(),
+            )
+        }
+        Err(error) => (error.code(), Vec::new()),
+    };
+    let fired: Vec<&str> = deciding
+        .iter()
+        .flat_map(|verdict| &verdict.fired)
+        .map(|fired| fired.id.as_str())
+        .collect();
+    let help = Some(told(answer));
+    if allowed != (case.expect == Expected::Allow) {
+        let (expected, found) = if allowed {
+            ("deny", "allowed")
+        } else {
+            ("allow", "denied")
+        };
+        return Err(Said {
+            message: format!("expected {expected}, but it is {found}"),
+            help,
+        });
+    }
+    if let Some(because) = &case.because
+        && because != reason
+    {
+        return Err(Said {
+            message: format!("expected because of `{because}`, but it is `{reason}`"),
+            help,
+        });
+    }
+    match case.by.iter().find(|id| !fired.contains(&id.as_str())) {
+        Some(id) => Err(Said {
+            message: format!("expected by `{id}`, which didn't decide"),
+            help,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// What was said of each principal.
+fn told(answer: &Result<Vec<Verdict>, AskError>) -> String {
+    match answer {
+        Err(error) => format!("{}: {error}", error.code()),
+        Ok(verdicts) => {
+            let each = verdicts.iter().map(|verdict| {
+                let ids: Vec<&str> = verdict.fired.iter().map(|fired| fired.id.as_str()).collect();
+                let by = if ids.is_empty() {
+                    String::new()
+                } else {
+                    format!(" by {}", ids.join(", "))
+                };
+                format!("{}: {}{by}", verdict.principal.as_str(), verdict.outcome.as_str())
+            });
+            each.collect::<Vec<_>>().join("; ")
+        }
+    }
+}
+
+fn object(members: Map<String, Value>) -> json::Object {
+    json::Object(
+        members
+            .into_iter()
+            .map(|(name, value)| (name, json(value)))
+            .collect(),
+    )
+}
+
+fn json(value: Value) -> json::Value {
+    match value {
+        Value::Null => json::Value::Null,
+        Value::Bool(value) => json::Value::Bool(value),
+        Value::Number(number) => json::Value::Number(json::Number::new(&number.to_string())),
+        Value::String(text) => json::Value::String(text),
+        Value::Array(items) => json::Value::Array(items.into_iter().map(json).collect()),
+        Value::Object(members) => json::Value::Object(object(members)),
+    }
+}

@@ -1,0 +1,285 @@
+//! Identities, tools and resources as Cedar entities.
+//!
+//! What doesn't change between calls is built when the directory is loaded: for each action one small store that holds it with its
+//! groups (without them `action in …` is false, and a group's forbid would silently not match), the entities that
+//! conditions name, and for a tool the tool. A call adds its principals and its resource. Each of them carries all of its
+//! ancestors, so the roles, paths and tiers themselves need not be there.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use cedar_policy::{Entities, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression, Schema};
+
+use crate::identity::spiffe::SpiffeId;
+use crate::identity::{User, Workload};
+
+/// The names of the entity types, parsed once.
+#[derive(Debug, Clone)]
+pub(super) struct Types {
+    pub(super) action: EntityTypeName,
+    pub(super) user: EntityTypeName,
+    pub(super) workload: EntityTypeName,
+    pub(super) workload_path: EntityTypeName,
+    pub(super) trust_domain: EntityTypeName,
+    pub(super) role: EntityTypeName,
+    pub(super) group: EntityTypeName,
+    pub(super) tenant: EntityTypeName,
+    pub(super) server: EntityTypeName,
+    pub(super) tool: EntityTypeName,
+    pub(super) tool_group: EntityTypeName,
+    pub(super) resource: EntityTypeName,
+    pub(super) prompt: EntityTypeName,
+    pub(super) session: EntityTypeName,
+}
+
+/// Why an entity or a request can't be built. None is expected: ids are any text, attributes have fixed types.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("can't build the request's entities: {0}")]
+pub struct BuildError(pub(super) String);
+
+/// `Type::"id"`, whatever the id's characters.
+pub(super) fn uid(type_name: &EntityTypeName, id: &str) -> EntityUid {
+    EntityUid::from_type_name_and_id(type_name.clone(), EntityId::new(id))
+}
+
+impl Types {
+    pub(super) fn new() -> Result<Self, BuildError> {
+        let name = |text: &str| text.parse().map_err(|_| BuildError(format!("no type `{text}`")));
+        Ok(Self {
+            action: name("Action")?,
+            user: name("User")?,
+            workload: name("Workload")?,
+            workload_path: name("WorkloadPath")?,
+            trust_domain: name("TrustDomain")?,
+            role: name("Role")?,
+            group: name("Group")?,
+            tenant: name("Tenant")?,
+            server: name("Server")?,
+            tool: name("Tool")?,
+            tool_group: name("ToolGroup")?,
+            resource: name("Resource")?,
+            prompt: name("Prompt")?,
+            session: name("Session")?,
+        })
+    }
+}
+
+/// What is the same for every call.
+#[derive(Debug, Clone)]
+pub(super) struct Fixed {
+    pub(super) types: Types,
+    /// All ancestors of each entity of entities.json.
+    ancestors: HashMap<EntityUid, Vec<EntityUid>>,
+    /// For each action: itself with its groups, its tool, and what conditions name.
+    stores: HashMap<String, Entities>,
+}
+
+/// A tool as the inventory describes it.
+#[derive(Debug, Clone)]
+pub(super) struct ToolEntity<'a> {
+    /// `<server>/<tool>`
+    pub(super) action: &'a str,
+    pub(super) server: &'a str,
+    pub(super) groups: &'a [String],
+    pub(super) pinned: bool,
+    pub(super) destructive: bool,
+    pub(super) open_world: bool,
+}
+
+impl Fixed {
+    /// Builds the stores of every action of the schema.
+    ///
+    /// `declared` are the entities of entities.json, `named` those that conditions of policies name.
+    pub(super) fn new<'a>(
+        schema: &Schema,
+        declared: &Entities,
+        named: &BTreeSet<EntityUid>,
+        tools: impl IntoIterator<Item = ToolEntity<'a>>,
+    ) -> Result<Self, BuildError> {
+        let types = Types::new()?;
+        let ancestors = declared
+            .iter()
+            .filter(|entity| *entity.uid().type_name() != types.action)
+            .map(|entity| (entity.uid(), ancestors_in(declared, &entity.uid())))
+            .collect();
+        let mut fixed = Self {
+            types,
+            ancestors,
+            stores: HashMap::new(),
+        };
+        let mut tools: HashMap<String, Entity> = tools
+            .into_iter()
+            .map(|tool| Ok((tool.action.to_owned(), fixed.tool(&tool)?)))
+            .collect::<Result<_, BuildError>>()?;
+        let actions = schema.action_entities().map_err(build)?;
+        for action in actions.iter() {
+            let name = action.uid().id().unescaped().to_owned();
+            // What conditions name is there under its own id; an action of them with its groups.
+            let mut entities: HashMap<EntityUid, Entity> = named
+                .iter()
+                .filter_map(|uid| declared.get(uid).or_else(|| actions.get(uid)))
+                .chain([action])
+                .chain(
+                    ancestors_in(&actions, &action.uid())
+                        .iter()
+                        .filter_map(|group| actions.get(group)),
+                )
+                .map(|entity| (entity.uid(), entity.clone()))
+                .collect();
+            if let Some(tool) = tools.remove(&name) {
+                entities.insert(tool.uid(), tool);
+            }
+            let store = Entities::from_entities(entities.into_values(), None).map_err(build)?;
+            fixed.stores.insert(name, store);
+        }
+        Ok(fixed)
+    }
+
+    /// The store of an action, without principals and without resources other than its tool.
+    pub(super) fn store(&self, action: &str) -> Option<&Entities> {
+        self.stores.get(action)
+    }
+
+    /// The entity of a tool.
+    pub(super) fn tool(&self, tool: &ToolEntity<'_>) -> Result<Entity, BuildError> {
+        let groups = tool.groups.iter().map(|group| uid(&self.types.tool_group, group));
+        let parents = self.with_ancestors(groups.chain([uid(&self.types.server, tool.server)]));
+        let attributes = [
+            ("pinned", RestrictedExpression::new_bool(tool.pinned)),
+            ("destructive", RestrictedExpression::new_bool(tool.destructive)),
+            ("openWorld", RestrictedExpression::new_bool(tool.open_world)),
+        ];
+        entity(uid(&self.types.tool, tool.action), attributes, parents)
+    }
+
+    /// The id of a user: the issuer has no fragment (RFC 8414 §2), so the first `#` ends it.
+    pub(super) fn user_uid(&self, user: &User) -> EntityUid {
+        uid(&self.types.user, &format!("{}#{}", user.issuer, user.subject))
+    }
+
+    /// The entity of a user, with these scopes and this login strength in the token's place where given.
+    pub(super) fn user(&self, user: &User, step: &StepUp) -> Result<Entity, BuildError> {
+        let types = &self.types;
+        let roles = user.roles.iter().map(|role| uid(&types.role, role));
+        let groups = user.groups.iter().map(|group| uid(&types.group, group));
+        let tenants = user.tenants.iter().map(|tenant| uid(&types.tenant, tenant));
+        let parents = self.with_ancestors(roles.chain(groups).chain(tenants));
+        let scopes = user.scopes.iter().chain(&step.scopes);
+        let mut attributes = vec![
+            ("issuer", text(&user.issuer)),
+            ("subject", text(&user.subject)),
+            ("username", text(&user.username)),
+            (
+                "tenants",
+                RestrictedExpression::new_set(user.tenants.iter().map(|tenant| text(tenant))),
+            ),
+            (
+                "scopes",
+                RestrictedExpression::new_set(scopes.map(|scope| text(scope))),
+            ),
+        ];
+        let optional = [
+            ("email", user.email.as_ref()),
+            ("acr", step.acr.as_ref().or(user.acr.as_ref())),
+            ("clientId", user.client_id.as_ref()),
+        ];
+        attributes.extend(
+            optional
+                .into_iter()
+                .filter_map(|(name, value)| Some((name, text(value?)))),
+        );
+        entity(self.user_uid(user), attributes, parents)
+    }
+
+    /// The id of a workload.
+    pub(super) fn workload_uid(&self, workload: &Workload) -> EntityUid {
+        uid(&self.types.workload, workload.spiffe_id.as_str())
+    }
+
+    /// The entity of a workload, in the path of each prefix of its id.
+    pub(super) fn workload(&self, workload: &Workload) -> Result<Entity, BuildError> {
+        let id = &workload.spiffe_id;
+        let paths = prefixes(id).map(|path| uid(&self.types.workload_path, path));
+        let domain = uid(&self.types.trust_domain, id.trust_domain());
+        let attributes = [
+            ("spiffeId", text(id.as_str())),
+            ("trustDomain", text(id.trust_domain())),
+            ("path", text(id.path())),
+        ];
+        let parents = self.with_ancestors(paths.chain([domain]));
+        entity(self.workload_uid(workload), attributes, parents)
+    }
+
+    /// An entity below a server: a resource, a prompt or a session.
+    pub(super) fn below_server(
+        &self,
+        id: EntityUid,
+        attribute: Option<(&str, &str)>,
+        server: &str,
+    ) -> Result<Entity, BuildError> {
+        let attributes = attribute.map(|(name, value)| (name, text(value)));
+        entity(id, attributes, HashSet::from([uid(&self.types.server, server)]))
+    }
+
+    /// These parents and all of theirs.
+    fn with_ancestors(&self, parents: impl Iterator<Item = EntityUid>) -> HashSet<EntityUid> {
+        let mut all = HashSet::new();
+        for parent in parents {
+            if let Some(ancestors) = self.ancestors.get(&parent) {
+                all.extend(ancestors.iter().cloned());
+            }
+            all.insert(parent);
+        }
+        all
+    }
+}
+
+/// What a stronger login would add to a user.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StepUp {
+    /// Scopes that the token lacks.
+    pub scopes: BTreeSet<String>,
+    /// The `acr` that the login would need (RFC 9470).
+    pub acr: Option<String>,
+}
+
+/// The prefixes of a SPIFFE ID by whole segments, the whole id included.
+pub(super) fn prefixes(id: &SpiffeId) -> impl Iterator<Item = &str> {
+    let text = id.as_str();
+    let path_start = text.len().saturating_sub(id.path().len());
+    let slashes = text
+        .match_indices('/')
+        .map(|(at, _)| at)
+        .filter(move |at| *at > path_start);
+    slashes
+        .chain([text.len()])
+        .filter_map(move |end| text.get(..end))
+        .filter(move |prefix| prefix.len() > path_start)
+}
+
+fn ancestors_in(entities: &Entities, id: &EntityUid) -> Vec<EntityUid> {
+    entities
+        .ancestors(id)
+        .map(|ancestors| ancestors.cloned().collect())
+        .unwrap_or_default()
+}
+
+fn text(value: &str) -> RestrictedExpression {
+    RestrictedExpression::new_string(value.to_owned())
+}
+
+fn entity<'a>(
+    id: EntityUid,
+    attributes: impl IntoIterator<Item = (&'a str, RestrictedExpression)>,
+    parents: HashSet<EntityUid>,
+) -> Result<Entity, BuildError> {
+    let attributes = attributes
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    Entity::new(id, attributes, parents).map_err(build)
+}
+
+/// Any error of Cedar in building.
+pub(super) fn build(error: impl std::fmt::Display) -> BuildError {
+    BuildError(error.to_string())
+}

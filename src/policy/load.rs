@@ -1,0 +1,187 @@
+//! The files of a policy directory to a [`PolicySet`], or to everything that is wrong with them.
+
+use std::collections::{BTreeSet, HashMap};
+
+use aws_lc_rs::digest;
+use cedar_policy::{EntityUid, PolicyId, Schema, ValidationMode, ValidationWarning, Validator};
+
+use super::PolicySet;
+use super::arguments;
+use super::declared::Declared;
+use super::entities::{Fixed, ToolEntity};
+use super::evaluate::Engine;
+use super::rules::{Rules, Written};
+use super::schema::{diagnostic, join};
+use super::suite::Report;
+use crate::inventory::{Files, Inventory, Problem, Server};
+
+/// What plain Cedar needs to be asked the same: tests compare with it.
+#[cfg(test)]
+#[derive(Debug)]
+pub(super) struct Plain {
+    pub(super) schema: Schema,
+    pub(super) declared: cedar_policy::Entities,
+}
+
+/// Loads and validates, without running the tests.
+pub(super) fn load(files: &Files, servers: &[Server]) -> Result<PolicySet, Vec<Problem>> {
+    let inventory = Inventory::from_files(files)?;
+    let schema = join(files, &inventory, servers).map_err(|problem| vec![problem])?;
+    let (declared, rules) = match (Declared::read(files, &schema), Rules::read(files)) {
+        (Ok(declared), Ok(rules)) => (declared, rules),
+        (declared, rules) => {
+            let problems = [declared.err(), rules.err()].into_iter().flatten().flatten();
+            return Err(problems.collect());
+        }
+    };
+    let mut problems = declared.check_groups(&inventory);
+    problems.extend(rules.check_names(&declared, &inventory));
+    let mut warnings = unclassified(&inventory);
+    let validation = validate(&schema, &rules);
+    // A misspelt place makes Cedar find the policy impossible: the place is the better news.
+    let places = arguments::check(files, &rules, &schema, &inventory);
+    let explained: BTreeSet<PolicyId> = places.iter().map(|(id, _)| id.clone()).collect();
+    problems.extend(places.into_iter().map(|(_, problem)| problem));
+    for finding in validation {
+        match finding {
+            Finding::Error(problem) => problems.push(problem),
+            Finding::Impossible(id, problem) if !explained.contains(&id) => problems.push(problem),
+            Finding::Impossible(..) => {}
+            Finding::Warning(problem) => warnings.push(problem),
+        }
+    }
+    if !problems.is_empty() {
+        problems.sort_by(|a, b| (&a.file, a.span).cmp(&(&b.file, b.span)));
+        return Err(problems);
+    }
+    let internal = |error: &dyn std::fmt::Display| vec![Problem::new(".", error.to_string())];
+    let named = rules
+        .rules
+        .iter()
+        .flat_map(|rule| rule.reads.entities.iter().cloned())
+        .collect();
+    let fixed = fixed(&schema, &declared, &named, &inventory).map_err(|error| internal(&error))?;
+    Ok(PolicySet {
+        reads_now: rules.rules.iter().any(|rule| rule.reads.touches(&["now"])),
+        engine: Engine::new(rules.rules).map_err(|error| internal(&error))?,
+        fixed,
+        inventory,
+        version: version(files),
+        warnings,
+        report: Report::default(),
+        #[cfg(test)]
+        plain: Plain {
+            schema,
+            declared: declared.entities,
+        },
+    })
+}
+
+fn fixed(
+    schema: &Schema,
+    declared: &Declared,
+    named: &BTreeSet<EntityUid>,
+    inventory: &Inventory,
+) -> Result<Fixed, super::BuildError> {
+    let tools = inventory.iter().flat_map(|server| {
+        server.iter().map(move |tool| ToolEntity {
+            action: &tool.action,
+            server: server.name.as_str(),
+            groups: &tool.groups,
+            // What is in the directory is what was approved.
+            pinned: true,
+            destructive: tool.destructive,
+            open_world: tool.open_world,
+        })
+    });
+    Fixed::new(schema, &declared.entities, named, tools)
+}
+
+/// What Cedar's validator finds.
+enum Finding {
+    Error(Problem),
+    /// A policy that never applies: nobody writes one on purpose.
+    Impossible(PolicyId, Problem),
+    Warning(Problem),
+}
+
+fn validate(schema: &Schema, rules: &Rules) -> Vec<Finding> {
+    let mut set = cedar_policy::PolicySet::new();
+    for rule in &rules.rules {
+        if let Err(error) = set.add(rule.policy.clone()) {
+            return vec![Finding::Error(Problem::new(".", error.to_string()))];
+        }
+    }
+    let result = Validator::new(schema.clone()).validate(&set, ValidationMode::Strict);
+    let errors = result
+        .validation_errors()
+        .map(|error| Finding::Error(located(&rules.places, error.policy_id(), error)));
+    let warnings = result.validation_warnings().map(|warning| {
+        let id = warning.policy_id();
+        let problem = located(&rules.places, id, warning);
+        match warning {
+            ValidationWarning::ImpossiblePolicy(_) => {
+                let help = "an attribute behind `has` may be misspelt, or two conditions exclude each other";
+                Finding::Impossible(id.clone(), problem.help(help))
+            }
+            ValidationWarning::InvalidActionApplication(_) => {
+                let help = "no action of its scope applies to its principal and its resource";
+                Finding::Impossible(id.clone(), problem.help(help))
+            }
+            ValidationWarning::BidiCharsInString(_) | ValidationWarning::BidiCharsInIdentifier(_) => {
+                Finding::Error(problem.help("what is shown is not what is compared"))
+            }
+            _ => Finding::Warning(problem),
+        }
+    });
+    errors.chain(warnings).collect()
+}
+
+fn located(places: &HashMap<PolicyId, Written>, id: &PolicyId, error: &dyn miette::Diagnostic) -> Problem {
+    match places.get(id) {
+        None => Problem::new(".", error.to_string()),
+        Some(written) => {
+            let problem = diagnostic(&written.file, &written.source, error);
+            if problem.span.is_some() {
+                return problem;
+            }
+            Problem {
+                span: written.problem("", "").span,
+                source: Some(written.source.clone()),
+                ..problem
+            }
+        }
+    }
+}
+
+/// Tools of which nobody says what they do count as `execute`, which may not be what was meant.
+fn unclassified(inventory: &Inventory) -> Vec<Problem> {
+    let tools = inventory
+        .iter()
+        .flat_map(|server| server.iter().map(move |tool| (server, tool)));
+    tools
+        .filter(|(_, tool)| !tool.classified)
+        .map(|(server, tool)| {
+            let message = format!("nothing says what `{}` does: it counts as `execute`", tool.action);
+            Problem::new(format!("tools/{}.json", server.name), message)
+                .help(format!("say it in tools/{}.overrides.yaml", server.name))
+        })
+        .collect()
+}
+
+/// SHA-256 over every file: the length and bytes of its name, then of its contents.
+fn version(files: &Files) -> String {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for (path, bytes) in files.iter() {
+        for part in [path.as_bytes(), bytes] {
+            context.update(&part.len().to_be_bytes());
+            context.update(part);
+        }
+    }
+    context
+        .finish()
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}

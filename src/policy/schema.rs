@@ -1,0 +1,75 @@
+//! The Cedar schema: the base that authors see, and the actions made from the servers' tools.
+
+use std::sync::Arc;
+
+use cedar_policy::{Schema, SchemaFragment};
+use serde_json::Value;
+
+use crate::inventory::schema::Attributes;
+use crate::inventory::{Files, Inventory, Problem, Requirement, Server, ServerName};
+
+/// Where the base schema is.
+const BASE: &str = "base.cedarschema";
+/// The common type of the base schema that says what is known of every call.
+const CONTEXT: &str = "CallContext";
+
+/// Joins the base schema with the tools' actions.
+pub(super) fn join(files: &Files, inventory: &Inventory, servers: &[Server]) -> Result<Schema, Problem> {
+    let source = files.text(BASE)?.ok_or_else(|| {
+        Problem::new(
+            BASE,
+            "there is no such file: it declares the entity types and the actions of MCP itself",
+        )
+    })?;
+    let (base, _) =
+        SchemaFragment::from_cedarschema_str(&source).map_err(|error| diagnostic(BASE, &source, &error))?;
+    let declared = base
+        .to_json_value()
+        .map_err(|error| Problem::new(BASE, error.to_string()))?;
+    let (base, _) =
+        SchemaFragment::from_cedarschema_str(&source).map_err(|error| diagnostic(BASE, &source, &error))?;
+    let known = attributes(&declared).ok_or_else(|| {
+        Problem::new(BASE, format!("there is no record type `{CONTEXT}`"))
+            .help("it says what `context` holds for every call, and the tools' actions add `arguments` to it")
+    })?;
+    let tools = inventory.schema_fragment(|server| required(known, server, servers));
+    let tools =
+        SchemaFragment::from_json_value(tools).map_err(|error| Problem::new("tools", error.to_string()))?;
+    Schema::from_schema_fragments([base, tools]).map_err(|error| diagnostic(BASE, &source, &error))
+}
+
+/// The attributes of the type that contexts are of.
+fn attributes(declared: &Value) -> Option<&Attributes> {
+    declared
+        .get("")?
+        .get("commonTypes")?
+        .get(CONTEXT)?
+        .get("attributes")?
+        .as_object()
+}
+
+/// What the context of a server's calls holds: the identities that it requires are always there.
+fn required(known: &Attributes, server: &ServerName, servers: &[Server]) -> Attributes {
+    let mut attributes = known.clone();
+    let configured = servers.iter().find(|candidate| candidate.name == *server);
+    for (requirement, name) in [(Requirement::User, "user"), (Requirement::Workload, "workload")] {
+        // A server that isn't configured is taken as the configuration's default: both.
+        let required = configured.is_none_or(|server| server.require.contains(&requirement));
+        if required && let Some(Value::Object(attribute)) = attributes.get_mut(name) {
+            attribute.insert("required".to_owned(), Value::Bool(true));
+        }
+    }
+    attributes
+}
+
+/// What Cedar says of a file, with its place there and its advice.
+pub(super) fn diagnostic(file: &str, source: &Arc<str>, error: &dyn miette::Diagnostic) -> Problem {
+    let mut problem = Problem::new(file, error.to_string());
+    if let Some(label) = error.labels().and_then(|mut labels| labels.next()) {
+        problem = problem.at(source, label.offset(), label.len());
+    }
+    match error.help() {
+        Some(help) => problem.help(help.to_string()),
+        None => problem,
+    }
+}
