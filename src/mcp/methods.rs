@@ -103,3 +103,12 @@ pub(super) fn known(name: &str, version: Version) -> Option<&'static Method> {
         .iter()
         .find(|method| method.name == name && (method.since..=method.until).contains(&version))
 }
+
+/// Every method that a version knows.
+#[cfg(test)]
+pub(super) fn of(version: Version) -> impl Iterator<Item = &'static str> {
+    METHODS
+        .iter()
+        .map(|method| method.name)
+        .filter(move |name| known(name, version).is_some())
+}
