@@ -13,6 +13,7 @@ use jiff::Timestamp;
 pub use headers::{Headers, NotSingle};
 
 mod headers;
+pub mod printable;
 
 /// One HTTP request of an MCP client, as a gateway describes it.
 #[derive(Debug, Clone)]

@@ -15,6 +15,8 @@ pub mod identity;
 
 pub mod policy;
 
+pub mod audit;
+
 pub mod wire;
 
 pub mod dev;

@@ -1,0 +1,92 @@
+use std::sync::{Arc, Mutex};
+
+use super::*;
+
+/// Holds what was written; takes `room` more bytes, then fails.
+#[derive(Debug, Clone, Default)]
+struct Tight(Arc<Mutex<Inner>>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    text: Vec<u8>,
+    room: usize,
+    can_cut: bool,
+}
+
+impl Sink for Tight {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut inner = self.0.lock().unwrap();
+        let count = bytes.len().min(inner.room);
+        if count == 0 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        inner.room -= count;
+        inner.text.extend_from_slice(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn cut(&mut self, tail: &[u8]) -> io::Result<()> {
+        let mut inner = self.0.lock().unwrap();
+        if !inner.can_cut {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        assert!(inner.text.ends_with(tail));
+        let shorter = inner.text.len() - tail.len();
+        inner.text.truncate(shorter);
+        Ok(())
+    }
+
+    fn identity(&self) -> io::Result<(u64, u64)> {
+        Ok((0, 0))
+    }
+}
+
+/// Writes two lines into a sink with room for the first and a part of the second.
+fn fill(can_cut: bool) -> (Tight, Target, usize) {
+    let tight = Tight::default();
+    *tight.0.lock().unwrap() = Inner {
+        room: 7,
+        can_cut,
+        ..Inner::default()
+    };
+    let mut target = Target::new(Box::new(tight.clone()), None);
+    let (done, result) = target.write(b"one\nseventeen\n");
+    assert!(result.is_err());
+    (tight, target, done)
+}
+
+#[test]
+fn a_line_that_did_not_fit_is_cut_off_again() {
+    let (tight, mut target, done) = fill(true);
+    assert_eq!(done, 4);
+    assert_eq!(tight.0.lock().unwrap().text, b"one\n");
+    tight.0.lock().unwrap().room = 100;
+    assert_eq!(target.write(b"seventeen\nthree\n").0, 16);
+    assert_eq!(tight.0.lock().unwrap().text, b"one\nseventeen\nthree\n");
+}
+
+#[test]
+fn what_cannot_be_cut_off_is_continued_where_it_stopped() {
+    let (tight, mut target, done) = fill(false);
+    assert_eq!(done, 4);
+    assert_eq!(tight.0.lock().unwrap().text, b"one\nsev");
+    tight.0.lock().unwrap().room = 2;
+    assert_eq!(target.write(b"seventeen\nthree\n").0, 0);
+    assert_eq!(tight.0.lock().unwrap().text, b"one\nseven");
+    tight.0.lock().unwrap().room = 100;
+    assert_eq!(target.write(b"seventeen\nthree\n").0, 16);
+    assert_eq!(tight.0.lock().unwrap().text, b"one\nseventeen\nthree\n");
+}
+
+#[test]
+fn only_our_own_half_line_is_cut_off_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let mut file = open_file(&path).unwrap();
+    file.write(b"one\nhal").unwrap();
+    file.cut(b"hal").unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), b"one\n");
+    assert!(file.cut(b"xy\n").is_err());
+    assert!(file.cut(b"longer than all of it\n").is_err());
+    assert_eq!(std::fs::read(&path).unwrap(), b"one\n");
+}

@@ -1,0 +1,73 @@
+//! What the audit writes, and where to.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// The audit's settings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuditSettings {
+    /// The file that records are appended to; created with mode 0600, its folder must exist. It is opened again
+    /// when it was moved or removed, so logrotate needs no signal. Default: none, records go to standard output.
+    pub file: Option<PathBuf>,
+    /// How many records may wait to be written, requests in flight included. When as many wait, requests wait too,
+    /// and are denied at their deadline. Default: 8192.
+    pub queue: usize,
+    /// How often, in milliseconds, a failed write is tried again, and an idle journal looks whether its file was
+    /// moved. Default: 1000.
+    pub retry_ms: u64,
+    /// What is recorded of a call's arguments: `none`; `names` (each name with its value's JSON type); `hash`
+    /// (HMAC-SHA256 of each value, needs `key_file`); `all` (the values themselves). Default: `names`.
+    pub arguments: ShowArguments,
+    /// The most bytes of arguments in one record; members beyond it are counted in `arguments_omitted`.
+    /// Default: 4096.
+    pub max_argument_bytes: usize,
+    /// What is recorded of `Mcp-Session-Id`: `fingerprint` (the first 16 hex digits of its SHA-256, keyed with
+    /// `key_file` where there is one) or `plain`. Some servers accept a session id as a credential, so it is not
+    /// written as it is unless asked for. Default: `fingerprint`.
+    pub session: ShowSession,
+    /// The secret for keyed hashes: the file's bytes without a newline at the end, at least 32. Read at start.
+    /// Default: none.
+    pub key_file: Option<PathBuf>,
+}
+
+/// What is recorded of arguments.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ShowArguments {
+    /// Nothing.
+    None,
+    /// Each name with the JSON type of its value.
+    #[default]
+    Names,
+    /// Each name with a keyed hash of its value.
+    Hash,
+    /// Names and values.
+    All,
+}
+
+/// What is recorded of a session id.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ShowSession {
+    /// A short hash, enough to tell sessions apart.
+    #[default]
+    Fingerprint,
+    /// The id as the client sent it.
+    Plain,
+}
+
+impl Default for AuditSettings {
+    fn default() -> Self {
+        Self {
+            file: None,
+            queue: 8192,
+            retry_ms: 1000,
+            arguments: ShowArguments::default(),
+            max_argument_bytes: 4096,
+            session: ShowSession::default(),
+            key_file: None,
+        }
+    }
+}

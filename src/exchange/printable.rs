@@ -1,0 +1,81 @@
+//! Text of clients, made safe to stand in a line of a log, of the audit or on a terminal.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+/// Whether a character could forge, hide or reorder what a reader of a line sees: controls (a newline, terminal
+/// escapes, C1), line and paragraph separators, bidirectional controls (UAX #9 §2), invisible format
+/// characters, variation selectors and tags, noncharacters.
+#[must_use]
+pub fn disturbs(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            u32::from(c),
+            0x00AD
+                | 0x034F
+                | 0x061C
+                | 0x115F..=0x1160
+                | 0x17B4..=0x17B5
+                | 0x180B..=0x180F
+                | 0x200B..=0x200F
+                | 0x2028..=0x202E
+                | 0x2060..=0x206F
+                | 0x3164
+                | 0xFE00..=0xFE0F
+                | 0xFEFF
+                | 0xFFA0
+                | 0xFFF0..=0xFFFB
+                | 0xFFFE..=0xFFFF
+                | 0xE0000..=0xE0FFF
+        )
+}
+
+/// Appends the escape of a character as JSON spells it: `\u202e`, a surrogate pair above U+FFFF.
+pub fn push_escape(out: &mut String, c: char) {
+    for unit in c.encode_utf16(&mut [0; 2]) {
+        // Writing to a String doesn't fail.
+        let _ = write!(out, "\\u{unit:04x}");
+    }
+}
+
+/// The text with every disturbing character escaped.
+#[must_use]
+pub fn escape(text: &str) -> Cow<'_, str> {
+    if is_plain(text) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len().saturating_add(16));
+    for c in text.chars() {
+        if disturbs(c) {
+            push_escape(&mut out, c);
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Whether nothing has to be escaped; visible ASCII is found so at the speed of a byte scan.
+#[must_use]
+pub fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~')) || !text.chars().any(disturbs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_what_disturbs_a_line_and_nothing_else() {
+        assert_eq!(escape("Jürgen (日本)"), "Jürgen (日本)");
+        assert_eq!(
+            escape("a\nb\u{1b}[2J\u{9b}c\u{7f}"),
+            r"a\u000ab\u001b[2J\u009bc\u007f"
+        );
+        assert_eq!(
+            escape("\u{202e}\u{2066}\u{2028}\u{feff}"),
+            r"\u202e\u2066\u2028\ufeff"
+        );
+        assert_eq!(escape("\u{e0041}"), r"\udb40\udc41");
+    }
+}
