@@ -15,6 +15,7 @@ pub use terminal::{Color, Output, Terminal};
 mod completions;
 mod terminal;
 pub mod token;
+pub mod tools;
 
 /// Decides, for every Model Context Protocol message that passes a gateway, whether this person, through this
 /// workload, may do this.

@@ -1,0 +1,30 @@
+//! `tools pull`.
+
+use clap::Subcommand;
+
+use super::{Outcome, Terminal};
+
+mod live;
+mod pull;
+
+/// The tools of MCP servers, as policies know them
+#[derive(Debug, clap::Args)]
+pub struct ToolsArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Pull(pull::Args),
+}
+
+/// Runs `tools pull`.
+///
+/// # Errors
+/// The server can't be asked, or a file can't be used.
+pub async fn run(args: ToolsArgs, terminal: Terminal) -> miette::Result<Outcome> {
+    match args.command {
+        Command::Pull(args) => pull::run(args, terminal).await,
+    }
+}
