@@ -260,7 +260,7 @@ impl Verifier {
         (keys.generation == known.generation).then_some(known)
     }
 
-    /// Claims that a gateway verified (Envoy's jwt_authn, agentgateway) are checked like a token's, but for the signature.
+    /// Claims that a gateway verified (Envoy's `jwt_authn`, agentgateway) are checked like a token's, but for the signature.
     fn user_from_claims(
         &self,
         claims: &Map<String, Value>,

@@ -149,7 +149,6 @@ impl DevIssuer {
     }
 
     /// Serves discovery and keys at the paths that its URL says.
-    #[must_use]
     pub fn router(&self) -> Router {
         let base = self.url.path().trim_end_matches('/');
         let (discovery, jwks) = (self.discovery(), self.jwks());

@@ -118,7 +118,7 @@ impl Token {
     }
 }
 
-/// A NumericDate (RFC 7519 §2): seconds, fractions allowed. Gateways hand every number on as a double.
+/// A `NumericDate` (RFC 7519 §2): seconds, fractions allowed. Gateways hand every number on as a double.
 fn seconds(claims: &Claims, name: &str, claim: Claim) -> Result<Option<i64>, IdentityError> {
     /// The year 9999.
     const MAX: f64 = 253_402_300_799.0;

@@ -45,7 +45,7 @@ pub enum IdentityError {
     /// `alg` is `none`, unknown, or not among the issuer's algorithms.
     #[error("the token's algorithm is not allowed for its issuer")]
     AlgorithmNotAllowed,
-    /// `typ` says that this is no access token: an ID, refresh or logout token, a DPoP proof.
+    /// `typ` says that this is no access token: an ID, refresh or logout token, a `DPoP` proof.
     #[error("the token is not an access token")]
     WrongType,
     /// No `kid`, and the issuer has more than one key that could have signed.

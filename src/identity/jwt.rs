@@ -110,6 +110,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table of cases")]
     fn refuses_what_is_no_plain_signed_token() {
         use IdentityError::{CriticalHeader, EncryptedToken, KeyInHeader, MalformedToken};
         let (claims, sig) = (encode("{}"), "AAAA");

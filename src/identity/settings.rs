@@ -44,7 +44,7 @@ pub struct Issuer {
     /// Where its keys come from. Default: `discovery`.
     #[serde(default)]
     pub keys: Keys,
-    /// The signature algorithms taken: of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA; or HS256, alone and
+    /// The signature algorithms taken: of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, `EdDSA`; or HS256, alone and
     /// only with `keys: {secret_file: …}`. Default (empty): RS256 and ES256, or HS256 with a secret.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub algorithms: Vec<Algorithm>,

@@ -1,1 +1,88 @@
+//! Tokens and workloads as they get tried, each with its exact reason; keys over real HTTP.
+#![expect(clippy::too_many_lines, reason = "tables of cases are long")]
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "a test that overflows fails, as it should"
+)]
 
+mod gateway_claims;
+mod issuer;
+mod keys;
+mod signer;
+mod tokens;
+mod workloads;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::clock;
+use crate::exchange::{Body, Headers, Source};
+use issuer::TestIssuer;
+use settings::{Keys, TrustedGateway};
+use signer::Signer;
+
+const RESOURCE: &str = "https://mcp.example/kubernetes";
+const NOW: i64 = 1_800_000_000;
+
+fn now() -> Timestamp {
+    Timestamp::from_second(NOW).unwrap()
+}
+
+/// A server that requires these identities.
+fn server(require: &[&str]) -> Server {
+    let settings = json!({ "name": "kubernetes", "resource": RESOURCE, "require": require });
+    serde_json::from_value(settings).unwrap()
+}
+
+fn exchange(headers: &[(&str, &str)]) -> Exchange {
+    let started = clock::instant();
+    Exchange {
+        method: "POST".to_owned(),
+        path: "/mcp".to_owned(),
+        host: "mcp.example".to_owned(),
+        scheme: "https".to_owned(),
+        headers: headers.iter().copied().collect::<Headers>(),
+        body: Body::Absent,
+        source: Source::default(),
+        context: HashMap::new(),
+        filter_metadata: Map::new(),
+        gateway: crate::exchange::Gateway::default(),
+        request_id: String::new(),
+        received: now(),
+        started,
+        deadline: started + Duration::from_secs(3),
+    }
+}
+
+fn bearer(token: &str) -> Exchange {
+    exchange(&[("authorization", &format!("Bearer {token}"))])
+}
+
+/// A good token's claims, as Keycloak writes them.
+fn claims(iss: &str) -> Value {
+    json!({
+        "exp": NOW + 300, "iat": NOW, "jti": "j1", "iss": iss, "aud": RESOURCE, "sub": "alice-id", "typ": "Bearer",
+        "azp": "mcp-client", "sid": "s1", "acr": "1", "realm_access": { "roles": ["mcp-developer", "admin"] },
+        "scope": "openid public:read", "groups": ["/staff", "/tenants/acme", "/tenants/umbrella/ops"],
+        "preferred_username": "alice", "email": "alice@example.com", "email_verified": true,
+    })
+}
+
+async fn start(issuers: Vec<settings::Issuer>) -> Arc<Verifier> {
+    Verifier::start(Settings {
+        issuers,
+        ..Settings::default()
+    })
+    .await
+    .unwrap()
+}
+
+/// The user of a token, where only a user is required.
+async fn user(verifier: &Verifier, token: &str) -> Result<Arc<User>, IdentityError> {
+    let caller = verifier
+        .identify(&bearer(token), &server(&["user"]), now())
+        .await?;
+    Ok(caller.user.unwrap())
+}

@@ -94,11 +94,11 @@ impl Args {
             ..Default::default()
         };
         let verifier = Verifier::start(all).await.into_diagnostic()?;
-        let verified = verifier.verify_signature(token, clock::instant()).await;
-        if verified.is_err_and(|reason| reason.is_outage()) {
+        let signature = verifier.verify_signature(token, clock::instant()).await;
+        if signature.is_err_and(|reason| reason.is_outage()) {
             miette::bail!("the issuer's keys could not be fetched");
         }
-        Ok(Some(verified))
+        Ok(Some(signature))
     }
 }
 
