@@ -57,6 +57,8 @@ pub struct Verifier {
     gateways: Gateways,
     workloads: Workloads,
     verified: Cache<[u8; 32], Arc<Verified>, InKilobytes>,
+    /// The longest that any issuer allows.
+    longest_token: usize,
 }
 
 /// How fresh an issuer's keys are.
@@ -114,6 +116,7 @@ impl Verifier {
         for issuer in &issuers {
             issuer.asked_once().await;
         }
+        let longest_token = issuers.iter().map(|issuer| issuer.settings.max_token_bytes).max();
         let capacity = settings.verified_tokens;
         let verified = Cache::with_weighter(capacity as usize, capacity.into(), InKilobytes);
         Ok(Arc::new(Self {
@@ -122,6 +125,7 @@ impl Verifier {
             gateways,
             workloads,
             verified,
+            longest_token: longest_token.unwrap_or_else(settings::default_max_token_bytes),
         }))
     }
 
@@ -214,6 +218,10 @@ impl Verifier {
         server: &Server,
         now: Timestamp,
     ) -> Result<Arc<User>, IdentityError> {
+        // Before anything is hashed or decoded.
+        if token.len() > self.longest_token {
+            return Err(IdentityError::TokenTooLarge);
+        }
         let key = fingerprint(token);
         if let Some(known) = self.known(&key, exchange.started) {
             return self
@@ -223,15 +231,6 @@ impl Verifier {
                         self.verified.remove(&key);
                     }
                 });
-        }
-        // Before anything is decoded: the longest that any issuer allows.
-        if self
-            .issuers
-            .iter()
-            .all(|issuer| token.len() > issuer.settings.max_token_bytes)
-            && !self.issuers.is_empty()
-        {
-            return Err(IdentityError::TokenTooLarge);
         }
         let unverified = Unverified::parse(token)?;
         let (index, issuer) = self.issuer_of(&unverified.claims, server)?;

@@ -15,6 +15,7 @@ pub mod operation;
 mod overrides;
 pub mod place;
 pub mod problem;
+pub mod route;
 pub mod schema;
 pub mod server;
 pub mod shape;
@@ -33,6 +34,7 @@ pub use name::ServerName;
 pub use operation::OperationKind;
 pub use place::Place;
 pub use problem::Problem;
+pub use route::{RouteError, Routes};
 pub use server::{Denials, Disclosure, Requirement, Server};
 pub use tool::Tool;
 

@@ -15,6 +15,9 @@ pub mod identity;
 
 pub mod policy;
 
+pub mod decide;
+pub mod respond;
+
 pub mod audit;
 
 pub mod wire;

@@ -17,6 +17,7 @@ mod reads;
 mod rules;
 mod schema;
 pub mod settings;
+pub mod store;
 mod suite;
 mod table;
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub use ask::{AskError, PolicySet};
 pub use entities::{BuildError, StepUp};
 pub use question::Question;
 pub use settings::Settings;
+pub use store::{PolicyStore, Reload, Status};
 pub use suite::{Report, TestFailure};
 pub use verdict::{Fired, Outcome, Principal, Verdict};
 

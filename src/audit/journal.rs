@@ -198,6 +198,11 @@ impl Slot {
     pub fn write(self, record: &Record) {
         self.0.send(record.to_line());
     }
+
+    /// Records every call of one request in one place, in order: all lines are written, or none.
+    pub fn write_all(self, records: &[Record]) {
+        self.0.send(records.iter().flat_map(Record::to_line).collect());
+    }
 }
 
 impl Shared {

@@ -172,4 +172,44 @@ mod tests {
         assert!(claims.remove("jti").is_some());
         insta::assert_json_snapshot!(claims);
     }
+
+    #[tokio::test]
+    async fn its_tokens_are_taken_by_whoever_discovers_its_keys() {
+        use crate::identity::settings::Issuer;
+        use crate::identity::{IdentityError, Settings, Verifier};
+
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/realms/demo", listener.local_addr().unwrap());
+        let directory = tempfile::tempdir().unwrap();
+        let issuer = DevIssuer::create(directory.path(), &url).unwrap();
+        let router = issuer.router();
+        let server = tokio::spawn(async move { axum::serve(listener, router).await });
+        let settings = Settings {
+            issuers: vec![Issuer::new("dev", &url)],
+            ..Settings::default()
+        };
+        let verifier = Verifier::start(settings).await.unwrap();
+        let mint = Mint {
+            user: "alice".to_owned(),
+            lifetime_seconds: 60,
+            ..Mint::default()
+        };
+        let (now, instant) = (crate::clock::now(), crate::clock::instant());
+        let good = issuer.mint(&mint, now).unwrap();
+        assert_eq!(verifier.verify_signature(&good, instant).await, Ok(()));
+        let other = issuer
+            .mint(
+                &Mint {
+                    kid: Some("other".to_owned()),
+                    ..mint
+                },
+                now,
+            )
+            .unwrap();
+        assert_eq!(
+            verifier.verify_signature(&other, instant).await,
+            Err(IdentityError::KidUnknown)
+        );
+        server.abort();
+    }
 }

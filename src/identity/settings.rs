@@ -274,7 +274,7 @@ fn default_max_lifetime() -> u32 {
     86_400
 }
 
-fn default_max_token_bytes() -> usize {
+pub(super) fn default_max_token_bytes() -> usize {
     16_384
 }
 
@@ -292,4 +292,115 @@ fn default_fetch_timeout() -> u32 {
 
 fn default_max_key_age() -> u32 {
     86_400
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVERYTHING: &str = r"
+issuers:
+  - name: keycloak
+    issuer: https://login.example/realms/demo
+  - name: partner
+    issuer: https://partner.example
+    keys:
+      jwks_url: https://partner.example/keys
+    algorithms: [ES256, EdDSA]
+    types: [at+jwt]
+    untyped: true
+    audience: contains
+    tolerated_audiences: []
+    clock_skew_seconds: 5
+    max_lifetime_seconds: 600
+    max_token_bytes: 4096
+    refresh_seconds: 60
+    unknown_kid_interval_seconds: 30
+    fetch_timeout_milliseconds: 500
+    max_key_age_seconds: 3600
+    ca_file: /etc/ca.pem
+    claims:
+      roles: [realm_access.roles, [resource_access, 'https://a.b/', roles]]
+      tenants:
+        - claim: org
+        - claim: groups
+          prefix: /orgs/
+      email: contact.email
+gateways:
+  - name: envoy
+    certificate: spiffe://mcp-identity.local/gateway
+    trusted_for: [principal, xfcc, jwt_claims]
+  - name: local
+    unix: true
+    trusted_for: [principal]
+spiffe:
+  trust_domains: [mcp-identity.local]
+verified_tokens: 500
+";
+
+    #[test]
+    fn reads_every_setting_from_yaml_and_knows_the_defaults() {
+        let settings: Settings = serde_saphyr::from_str(EVERYTHING).unwrap();
+        assert_eq!(
+            settings.issuers[0],
+            Issuer::new("keycloak", "https://login.example/realms/demo")
+        );
+        let partner = &settings.issuers[1];
+        assert_eq!(
+            partner.keys,
+            Keys::JwksUrl("https://partner.example/keys".to_owned())
+        );
+        assert_eq!(partner.algorithms, [Algorithm::ES256, Algorithm::EdDSA]);
+        assert_eq!(
+            partner.claims.roles[1],
+            ClaimPath::new(["resource_access", "https://a.b/", "roles"])
+        );
+        assert_eq!(partner.claims.groups, Claims::default().groups);
+        assert_eq!(
+            settings.gateways[0].trusted_for,
+            [Trust::Principal, Trust::Xfcc, Trust::JwtClaims]
+        );
+        assert_eq!(
+            (settings.verified_tokens, settings.spiffe.trust_domains.len()),
+            (500, 1)
+        );
+        let again: Settings = serde_saphyr::from_str(&serde_saphyr::to_string(&settings).unwrap()).unwrap();
+        assert_eq!(again, settings);
+        assert_eq!(
+            serde_saphyr::from_str::<Settings>("{}").unwrap(),
+            Settings::default()
+        );
+    }
+
+    #[test]
+    fn reads_each_place_of_keys() {
+        let cases = [
+            ("discovery", Keys::Discovery),
+            (
+                "{jwks_url: 'https://a.b/c'}",
+                Keys::JwksUrl("https://a.b/c".to_owned()),
+            ),
+            ("{file: keys.json}", Keys::File("keys.json".into())),
+            ("{secret_file: secret}", Keys::SecretFile("secret".into())),
+        ];
+        for (yaml, keys) in cases {
+            assert_eq!(serde_saphyr::from_str::<Keys>(yaml).unwrap(), keys, "{yaml}");
+        }
+        for yaml in ["{url: x}", "jwks", "{file: a, secret_file: b}"] {
+            assert!(serde_saphyr::from_str::<Keys>(yaml).is_err(), "{yaml}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_it_does_not_know() {
+        for yaml in [
+            "{issuer: []}",
+            "issuers: [{name: a, issuer: 'https://a', audiences: contains}]",
+            "issuers: [{name: a, issuer: 'https://a', algorithms: [none]}]",
+            "gateways: [{name: a, unix: true}]",
+            "gateways: [{name: a, unix: true, trusted_for: [everything]}]",
+        ] {
+            assert!(serde_saphyr::from_str::<Settings>(yaml).is_err(), "{yaml}");
+        }
+    }
 }

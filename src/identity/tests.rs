@@ -6,9 +6,11 @@
 )]
 
 mod gateway_claims;
+mod https;
 mod issuer;
 mod keys;
 mod signer;
+mod strangers;
 mod tokens;
 mod workloads;
 

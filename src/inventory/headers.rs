@@ -5,12 +5,10 @@
 
 use std::collections::HashSet;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::exact;
-use crate::mcp::json;
+use crate::mcp::{header_value, json};
 
 /// The prefix of the headers' names, in lower case as gateways send them.
 pub const PREFIX: &str = "mcp-param-";
@@ -125,8 +123,8 @@ pub(crate) fn agree(
             (None, Some(_)) => return Err(HeaderError::Missing(name())),
             (Some(_), None) => return Err(HeaderError::Unexpected(name())),
             (Some(value), Some(argument)) => {
-                let value =
-                    decode(value.trim_matches([' ', '\t'])).ok_or_else(|| HeaderError::Encoding(name()))?;
+                let value = header_value(value.trim_matches([' ', '\t']))
+                    .ok_or_else(|| HeaderError::Encoding(name()))?;
                 if !says(&value, argument) {
                     return Err(HeaderError::Differs(name()));
                 }
@@ -144,16 +142,6 @@ fn at<'a>(arguments: &'a json::Object, path: &[String]) -> Option<&'a json::Valu
         .iter()
         .try_fold(start, |value, name| value.as_object()?.get(name))?;
     (!matches!(value, json::Value::Null)).then_some(value)
-}
-
-fn decode(value: &str) -> Option<String> {
-    match value
-        .strip_prefix("=?base64?")
-        .and_then(|inner| inner.strip_suffix("?="))
-    {
-        Some(inner) => String::from_utf8(STANDARD.decode(inner).ok()?).ok(),
-        None => Some(value.to_owned()),
-    }
 }
 
 /// Whether a header's text says what an argument is. Integers may be spelt in more than one way.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ServerName;
+use crate::exchange::Headers;
 
 /// One MCP server behind the gateway.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -84,4 +85,17 @@ pub enum Disclosure {
 
 fn both() -> Vec<Requirement> {
     vec![Requirement::User, Requirement::Workload]
+}
+
+impl Server {
+    /// Whether a browser page may call: a request without `Origin` passes, one with it must name a listed origin to the
+    /// byte (MCP transports: servers must check it, against DNS rebinding).
+    #[must_use]
+    pub fn admits_origin(&self, headers: &Headers) -> bool {
+        match headers.single("origin") {
+            Ok(None) => true,
+            Ok(Some(origin)) => self.origins.iter().any(|listed| listed == origin),
+            Err(_) => false,
+        }
+    }
 }

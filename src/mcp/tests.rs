@@ -102,3 +102,28 @@ fn codes_are_the_names_of_their_variants_and_unique() {
         "header_mismatch"
     );
 }
+
+#[test]
+fn the_profile_gives_each_reason_the_answer_that_its_variant_names() {
+    let profile = include_str!("../../docs/json-profile.md");
+    let mut answer = None;
+    let mut compared = 0;
+    for line in include_str!("refusal.rs").lines().map(str::trim) {
+        if let Some((_, named)) = line.strip_prefix("///").and_then(|line| line.split_once("HTTP ")) {
+            answer = named
+                .get(..3)
+                .zip(named.split_once('−').and_then(|(_, code)| code.get(..5)));
+        }
+        let code = line
+            .strip_prefix('"')
+            .and_then(|line| line.split_once("\" \""))
+            .map(|(code, _)| code);
+        if let Some(code) = code {
+            let (status, error) = answer.take().expect(code);
+            let row = format!("| `{code}` | {status} | −{error} |");
+            assert!(profile.contains(&row), "docs/json-profile.md lacks {row}");
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, Refusal::CODES.len());
+}

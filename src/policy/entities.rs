@@ -106,9 +106,9 @@ impl Fixed {
             ancestors,
             stores: HashMap::new(),
         };
-        let mut tools: HashMap<String, Entity> = tools
+        let tools: HashMap<EntityUid, Entity> = tools
             .into_iter()
-            .map(|tool| Ok((tool.action.to_owned(), fixed.tool(&tool)?)))
+            .map(|tool| fixed.tool(&tool).map(|entity| (entity.uid(), entity)))
             .collect::<Result<_, BuildError>>()?;
         let actions = schema.action_entities().map_err(build)?;
         for action in actions.iter() {
@@ -116,7 +116,12 @@ impl Fixed {
             // What conditions name is there under its own id; an action of them with its groups.
             let mut entities: HashMap<EntityUid, Entity> = named
                 .iter()
-                .filter_map(|uid| declared.get(uid).or_else(|| actions.get(uid)))
+                .filter_map(|uid| {
+                    declared
+                        .get(uid)
+                        .or_else(|| actions.get(uid))
+                        .or_else(|| tools.get(uid))
+                })
                 .chain([action])
                 .chain(
                     ancestors_in(&actions, &action.uid())
@@ -125,8 +130,8 @@ impl Fixed {
                 )
                 .map(|entity| (entity.uid(), entity.clone()))
                 .collect();
-            if let Some(tool) = tools.remove(&name) {
-                entities.insert(tool.uid(), tool);
+            if let Some(tool) = tools.get(&uid(&fixed.types.tool, &name)) {
+                entities.insert(tool.uid(), tool.clone());
             }
             let store = Entities::from_entities(entities.into_values(), None).map_err(build)?;
             fixed.stores.insert(name, store);

@@ -34,22 +34,10 @@ pub(super) fn load(files: &Files, servers: &[Server]) -> Result<PolicySet, Vec<P
             return Err(problems.collect());
         }
     };
+    let mut warnings = unclassified(&inventory);
     let mut problems = declared.check_groups(&inventory);
     problems.extend(rules.check_names(&declared, &inventory));
-    let mut warnings = unclassified(&inventory);
-    let validation = validate(&schema, &rules);
-    // A misspelt place makes Cedar find the policy impossible: the place is the better news.
-    let places = arguments::check(files, &rules, &schema, &inventory);
-    let explained: BTreeSet<PolicyId> = places.iter().map(|(id, _)| id.clone()).collect();
-    problems.extend(places.into_iter().map(|(_, problem)| problem));
-    for finding in validation {
-        match finding {
-            Finding::Error(problem) => problems.push(problem),
-            Finding::Impossible(id, problem) if !explained.contains(&id) => problems.push(problem),
-            Finding::Impossible(..) => {}
-            Finding::Warning(problem) => warnings.push(problem),
-        }
-    }
+    problems.extend(findings(files, &schema, &rules, &inventory, &mut warnings));
     if !problems.is_empty() {
         problems.sort_by(|a, b| (&a.file, a.span).cmp(&(&b.file, b.span)));
         return Err(problems);
@@ -97,9 +85,45 @@ fn fixed(
     Fixed::new(schema, &declared.entities, named, tools)
 }
 
+/// What the validator and our own look at arguments find, each mistake told once.
+fn findings(
+    files: &Files,
+    schema: &Schema,
+    rules: &Rules,
+    inventory: &Inventory,
+    warnings: &mut Vec<Problem>,
+) -> Vec<Problem> {
+    let mut found = validate(schema, rules);
+    let ill_typed: BTreeSet<PolicyId> = found
+        .iter()
+        .filter_map(|finding| match finding {
+            Finding::Error(id, _) => Some(id.clone()),
+            _ => None,
+        })
+        .collect();
+    // Cedar tells of a misspelling, but behind `has` only that the policy is impossible: there, the place is better news.
+    let places = arguments::check(files, rules, schema, inventory);
+    let places: Vec<_> = places
+        .into_iter()
+        .filter(|(id, _)| !ill_typed.contains(id))
+        .collect();
+    found.retain(|finding| match finding {
+        Finding::Impossible(id, _) => !places.iter().any(|(explained, _)| explained == id),
+        _ => true,
+    });
+    let mut problems: Vec<Problem> = places.into_iter().map(|(_, problem)| problem).collect();
+    for finding in found {
+        match finding {
+            Finding::Error(_, problem) | Finding::Impossible(_, problem) => problems.push(problem),
+            Finding::Warning(problem) => warnings.push(problem),
+        }
+    }
+    problems
+}
+
 /// What Cedar's validator finds.
 enum Finding {
-    Error(Problem),
+    Error(PolicyId, Problem),
     /// A policy that never applies: nobody writes one on purpose.
     Impossible(PolicyId, Problem),
     Warning(Problem),
@@ -109,13 +133,15 @@ fn validate(schema: &Schema, rules: &Rules) -> Vec<Finding> {
     let mut set = cedar_policy::PolicySet::new();
     for rule in &rules.rules {
         if let Err(error) = set.add(rule.policy.clone()) {
-            return vec![Finding::Error(Problem::new(".", error.to_string()))];
+            let id = rule.policy.id().clone();
+            return vec![Finding::Error(id, Problem::new(".", error.to_string()))];
         }
     }
     let result = Validator::new(schema.clone()).validate(&set, ValidationMode::Strict);
-    let errors = result
-        .validation_errors()
-        .map(|error| Finding::Error(located(&rules.places, error.policy_id(), error)));
+    let errors = result.validation_errors().map(|error| {
+        let id = error.policy_id();
+        Finding::Error(id.clone(), located(&rules.places, id, error))
+    });
     let warnings = result.validation_warnings().map(|warning| {
         let id = warning.policy_id();
         let problem = located(&rules.places, id, warning);
@@ -129,7 +155,7 @@ fn validate(schema: &Schema, rules: &Rules) -> Vec<Finding> {
                 Finding::Impossible(id.clone(), problem.help(help))
             }
             ValidationWarning::BidiCharsInString(_) | ValidationWarning::BidiCharsInIdentifier(_) => {
-                Finding::Error(problem.help("what is shown is not what is compared"))
+                Finding::Error(id.clone(), problem.help("what is shown is not what is compared"))
             }
             _ => Finding::Warning(problem),
         }
@@ -170,7 +196,7 @@ fn unclassified(inventory: &Inventory) -> Vec<Problem> {
 }
 
 /// SHA-256 over every file: the length and bytes of its name, then of its contents.
-fn version(files: &Files) -> String {
+pub(super) fn version(files: &Files) -> String {
     let mut context = digest::Context::new(&digest::SHA256);
     for (path, bytes) in files.iter() {
         for part in [path.as_bytes(), bytes] {

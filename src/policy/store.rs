@@ -1,0 +1,274 @@
+//! The policies that rule now, and the directory that they are reloaded from.
+//!
+//! A changed directory is read, validated and tested beside the set that rules, and only then takes its place, as a whole. A broken one
+//! changes nothing but the [`Status`]: the last good set goes on ruling.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use notify::event::{AccessKind, AccessMode};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::sync::{Notify, watch};
+
+use super::load::version;
+use super::{PolicySet, Settings};
+use crate::clock;
+use crate::inventory::{Files, Problem, Server};
+
+/// How often a directory is read until two readings in a row agree.
+const MAX_READINGS: usize = 5;
+
+/// The policies that rule now.
+#[derive(Debug)]
+pub struct PolicyStore {
+    directory: PathBuf,
+    servers: Vec<Server>,
+    current: ArcSwap<PolicySet>,
+    status: watch::Sender<Status>,
+    /// Held while a directory is loaded: two loads at once would race for the last word.
+    loading: Mutex<Refused>,
+}
+
+/// The version of the directory that was refused last: it is not tried again until it changes.
+#[derive(Debug, Default)]
+struct Refused(Option<String>);
+
+/// What rules, since when, and whether the directory says something else that can't rule.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// The version of the set that rules: [`PolicySet::version`].
+    pub version: Arc<str>,
+    /// How many policies it has.
+    pub policies: usize,
+    /// When it began to rule.
+    pub loaded_at: Timestamp,
+    /// When a changed directory was last loaded, or tried to be.
+    pub last_attempt: Timestamp,
+    /// Why what the directory holds now doesn't rule; `None` if it does.
+    pub last_error: Option<Arc<[Problem]>>,
+    /// How many directories have ruled, the first included.
+    pub loads: u64,
+    /// How many were refused.
+    pub refusals: u64,
+}
+
+/// What came of looking at the directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reload {
+    /// It is as it was.
+    Unchanged,
+    /// It rules now.
+    Loaded,
+    /// It can't rule; what ruled goes on.
+    Refused,
+}
+
+impl PolicyStore {
+    /// Loads a directory for the first time. Blocks: call it before serving, or on a blocking thread.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the directory: there is nothing that could rule instead.
+    pub fn open(directory: &Path, servers: Vec<Server>, now: Timestamp) -> Result<Self, Vec<Problem>> {
+        let files = stable(directory)?;
+        let set = PolicySet::load(&files, &servers)?;
+        let mut store = Self::of(set, now);
+        store.directory = directory.to_owned();
+        store.servers = servers;
+        Ok(store)
+    }
+
+    /// A store of a set that never changes.
+    #[must_use]
+    pub fn of(set: PolicySet, now: Timestamp) -> Self {
+        let status = Status {
+            version: set.version().into(),
+            policies: set.len(),
+            loaded_at: now,
+            last_attempt: now,
+            last_error: None,
+            loads: 1,
+            refusals: 0,
+        };
+        Self {
+            directory: PathBuf::new(),
+            servers: Vec::new(),
+            current: ArcSwap::from_pointee(set),
+            status: watch::Sender::new(status),
+            loading: Mutex::default(),
+        }
+    }
+
+    /// The set that rules now. One call asks it once and keeps to it.
+    #[must_use]
+    pub fn current(&self) -> Arc<PolicySet> {
+        self.current.load_full()
+    }
+
+    /// What rules, and whether the directory says something else.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.status.borrow().clone()
+    }
+
+    /// The status whenever it changes.
+    #[must_use]
+    pub fn subscribe(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
+    }
+
+    /// Looks at the directory and loads it if it changed. Blocks.
+    pub fn reload(&self, now: Timestamp) -> Reload {
+        let mut refused = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        let files = match stable(&self.directory) {
+            Ok(files) => files,
+            Err(problems) => return self.refuse(&mut refused, unreadable(&problems), problems, now),
+        };
+        let found = version(&files);
+        let ruling = *self.status.borrow().version == *found;
+        if ruling && refused.0.is_none() || refused.0.as_ref() == Some(&found) {
+            return Reload::Unchanged;
+        }
+        if ruling {
+            // An edit that could not rule was taken back.
+            refused.0 = None;
+            self.status
+                .send_modify(|status| (status.last_error, status.last_attempt) = (None, now));
+            tracing::info!(version = %found, "the policy directory is again the one that rules");
+            return Reload::Unchanged;
+        }
+        match PolicySet::load(&files, &self.servers) {
+            Ok(set) => {
+                refused.0 = None;
+                self.swap(set, now);
+                Reload::Loaded
+            }
+            Err(problems) => self.refuse(&mut refused, found, problems, now),
+        }
+    }
+
+    fn swap(&self, set: PolicySet, now: Timestamp) {
+        let set = Arc::new(set);
+        self.current.store(Arc::clone(&set));
+        tracing::info!(
+            version = set.version(),
+            policies = set.len(),
+            tests = set.tests().cases(),
+            "policies loaded"
+        );
+        self.status.send_modify(|status| {
+            status.version = set.version().into();
+            status.policies = set.len();
+            (status.loaded_at, status.last_attempt, status.last_error) = (now, now, None);
+            status.loads = status.loads.saturating_add(1);
+        });
+    }
+
+    fn refuse(&self, refused: &mut Refused, found: String, problems: Vec<Problem>, now: Timestamp) -> Reload {
+        if refused.0.as_ref() == Some(&found) {
+            return Reload::Unchanged;
+        }
+        refused.0 = Some(found);
+        let first = problems.first().map(ToString::to_string).unwrap_or_default();
+        let ruling = self.current();
+        tracing::error!(
+            problems = problems.len(),
+            first,
+            ruling = ruling.version(),
+            "the policy directory can't rule: what ruled before goes on"
+        );
+        self.status.send_modify(|status| {
+            status.last_attempt = now;
+            status.last_error = Some(problems.into());
+            status.refusals = status.refusals.saturating_add(1);
+        });
+        Reload::Refused
+    }
+
+    /// Watches the directory for as long as it is polled: changes that follow on one another are loaded once.
+    pub async fn watch(self: Arc<Self>, settings: Settings) {
+        let changed = Arc::new(Notify::new());
+        let mut watcher = watcher(&self.directory, &changed);
+        let poll = Duration::from_secs(settings.poll_seconds.max(1));
+        loop {
+            let told = tokio::time::timeout(poll, changed.notified()).await.is_ok();
+            if told {
+                settle(&changed, &settings).await;
+            }
+            let store = Arc::clone(&self);
+            let outcome = tokio::task::spawn_blocking(move || store.reload(clock::now())).await;
+            match outcome {
+                // Nobody told: the directory that was watched is gone, or its file system tells nothing.
+                Ok(Reload::Loaded | Reload::Refused) if !told => drop(std::mem::replace(
+                    &mut watcher,
+                    self::watcher(&self.directory, &changed),
+                )),
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::error!(%error, "loading the policy directory failed: what ruled before goes on")
+                }
+            }
+        }
+    }
+}
+
+impl Status {
+    /// Whether what the directory holds is what rules.
+    #[must_use]
+    pub const fn is_current(&self) -> bool {
+        self.last_error.is_none()
+    }
+}
+
+/// A reading that another one right after agrees with: not the middle of an edit.
+fn stable(directory: &Path) -> Result<Files, Vec<Problem>> {
+    let mut last = Files::read(directory)?;
+    for _ in 1..MAX_READINGS {
+        let next = Files::read(directory)?;
+        if next == last {
+            return Ok(next);
+        }
+        last = next;
+    }
+    Err(vec![Problem::new(
+        ".",
+        "the directory goes on changing while it is read",
+    )])
+}
+
+/// Stands for the version of a directory that can't be read, so that each way is told once.
+fn unreadable(problems: &[Problem]) -> String {
+    problems.iter().map(|problem| format!("{problem}\n")).collect()
+}
+
+/// Waits until changes stop, within bounds.
+async fn settle(changed: &Notify, settings: &Settings) {
+    let quiet = Duration::from_millis(settings.settle_ms);
+    let at_most = Duration::from_millis(settings.settle_at_most_ms);
+    let until_quiet = async { while tokio::time::timeout(quiet, changed.notified()).await.is_ok() {} };
+    // Enough waited: what is there is loaded.
+    let _elapsed = tokio::time::timeout(at_most, until_quiet).await;
+}
+
+/// A watcher that tells of every change below the directory; without one, polling finds them.
+fn watcher(directory: &Path, changed: &Arc<Notify>) -> Option<RecommendedWatcher> {
+    let changed = Arc::clone(changed);
+    let tell = move |event: notify::Result<notify::Event>| {
+        // Our own reading opens files, too.
+        let reading = |kind: &EventKind| matches!(kind, EventKind::Access(access) if *access != AccessKind::Close(AccessMode::Write));
+        if !event.is_ok_and(|event| reading(&event.kind)) {
+            changed.notify_one();
+        }
+    };
+    let watching = notify::recommended_watcher(tell).and_then(|mut watcher| {
+        watcher.watch(directory, RecursiveMode::Recursive)?;
+        Ok(watcher)
+    });
+    watching
+        .inspect_err(
+            |error| tracing::warn!(%error, "changes of the policy directory are found by polling only"),
+        )
+        .ok()
+}

@@ -38,8 +38,8 @@ enum Axis {
 /// The cells as cases, each with its line and column in the file.
 pub(super) fn cells(matrix: &Matrix) -> Result<Vec<(Case, (usize, usize))>, String> {
     let (first_line, _) = line_column(&matrix.table.referenced);
-    // The text of a block scalar (`table: |`) begins on the line after.
-    let lines = matrix.table.value.lines().zip(first_line.saturating_add(1)..);
+    // Of a block scalar (`table: |`), the place is where its text begins.
+    let lines = matrix.table.value.lines().zip(first_line..);
     let mut lines = lines.filter(|(line, _)| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
     let header: Vec<&str> = lines
         .next()

@@ -525,6 +525,25 @@ async fn a_remembered_token_is_forgotten_when_it_expires_and_is_still_asked_for_
 }
 
 #[tokio::test]
+async fn nothing_is_remembered_where_that_is_configured() {
+    let key = Signer::ec();
+    let issuer = TestIssuer::start(vec![key.jwk("k1")]).await;
+    let settings = Settings {
+        issuers: vec![issuer.settings()],
+        verified_tokens: 0,
+        ..Settings::default()
+    };
+    let verifier = Verifier::start(settings).await.unwrap();
+    let mut claims = claims(issuer.url());
+    for exp in [NOW + 300, NOW + 300, NOW - 300] {
+        claims["exp"] = json!(exp);
+        let user = user(&verifier, &key.token(&header(), &claims)).await;
+        assert_eq!(user.is_ok(), exp > NOW);
+    }
+    assert_eq!(verifier.verified.len(), 0);
+}
+
+#[tokio::test]
 async fn tokens_never_seen_before_take_no_more_memory_than_configured() {
     let key = Signer::Secret(vec![b'k'; 32]);
     let directory = tempfile::tempdir().unwrap();

@@ -1,0 +1,175 @@
+//! `policy validate` and `policy test`: whether a policy directory may rule, and what is wrong with it.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use comfy_table::Cell;
+use serde_json::{Value, json};
+
+use super::{Outcome, Output, Terminal};
+use crate::inventory::{Files, Problem, Server};
+use crate::policy::{PolicySet, Report};
+
+/// Policies: whether a directory may rule, and whether it allows and denies what its tests say
+#[derive(Debug, clap::Args)]
+pub struct PolicyArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check a policy directory as `serve` would before it rules: policies, tools, entities and tests
+    #[command(after_help = "\
+Examples:
+  mcp-authz policy validate
+  mcp-authz policy validate policies --output json")]
+    Validate(Directory),
+    /// Run the tests of a policy directory
+    #[command(after_help = "\
+Examples:
+  mcp-authz policy test
+  mcp-authz policy test policies --output json")]
+    Test(Directory),
+}
+
+#[derive(Debug, clap::Args)]
+struct Directory {
+    /// The policy directory
+    #[arg(value_name = "DIR", default_value = "policies")]
+    directory: PathBuf,
+}
+
+/// Runs `policy validate` or `policy test`. `servers` are those of the configuration; a server that it doesn't name is
+/// taken with the configuration's defaults.
+///
+/// # Errors
+/// The directory can't be read.
+pub fn run(args: &PolicyArgs, servers: &[Server], terminal: Terminal) -> miette::Result<Outcome> {
+    let (Command::Validate(directory) | Command::Test(directory)) = &args.command;
+    let files = match Files::read(&directory.directory) {
+        Ok(files) => files,
+        Err(problems) => return unreadable(problems, terminal),
+    };
+    let loaded = PolicySet::load_and_test(&files, servers);
+    match (&args.command, terminal.output()) {
+        (_, Output::Json) => terminal.json(&to_json(&loaded))?,
+        (Command::Validate(_), Output::Table) => validated(&loaded, terminal)?,
+        (Command::Test(_), Output::Table) => tested(&loaded, terminal)?,
+    }
+    let passed = loaded.is_ok_and(|set| set.tests().failures.is_empty());
+    Ok(Outcome::from(passed))
+}
+
+/// The first problem is the command's error; the others are shown before it.
+fn unreadable(problems: Vec<Problem>, terminal: Terminal) -> miette::Result<Outcome> {
+    let mut problems = problems.into_iter();
+    let first = problems
+        .next()
+        .unwrap_or_else(|| Problem::new(".", "can't be read"));
+    problems.for_each(|problem| terminal.failure(&problem.into()));
+    Err(first.into())
+}
+
+fn validated(loaded: &Result<PolicySet, Vec<Problem>>, terminal: Terminal) -> miette::Result<()> {
+    let set = match loaded {
+        Ok(set) => set,
+        Err(problems) => return refused(problems, terminal),
+    };
+    let failures = &set.tests().failures;
+    failures
+        .iter()
+        .for_each(|failure| terminal.failure(&failure.problem.clone().into()));
+    set.warnings()
+        .iter()
+        .for_each(|warning| terminal.failure(&warning.clone().into()));
+    let mut table = terminal.table(["policies", "servers", "tools", "tests", "version"]);
+    let tools: usize = set.inventory().iter().map(|server| server.iter().count()).sum();
+    table.add_row([
+        Cell::new(set.len()),
+        Cell::new(set.inventory().iter().count()),
+        Cell::new(tools),
+        Cell::new(counted(set.tests())),
+        Cell::new(set.short_version()),
+    ]);
+    terminal.print(table)?;
+    terminal.print(if failures.is_empty() {
+        "valid: this directory may rule"
+    } else {
+        "not valid: its own tests fail"
+    })
+}
+
+fn tested(loaded: &Result<PolicySet, Vec<Problem>>, terminal: Terminal) -> miette::Result<()> {
+    let set = match loaded {
+        Ok(set) => set,
+        Err(problems) => return refused(problems, terminal),
+    };
+    let report = set.tests();
+    report
+        .failures
+        .iter()
+        .for_each(|failure| terminal.failure(&failure.problem.clone().into()));
+    let mut table = terminal.table(["tests", "passed", "failed"]);
+    for (file, cases) in &report.files {
+        let failed = report
+            .failures
+            .iter()
+            .filter(|failure| failure.problem.file == PathBuf::from(file))
+            .count();
+        table.add_row([
+            Cell::new(file),
+            Cell::new(cases.saturating_sub(failed)),
+            Cell::new(failed),
+        ]);
+    }
+    terminal.print(table)?;
+    terminal.print(counted(report))
+}
+
+fn refused(problems: &[Problem], terminal: Terminal) -> miette::Result<()> {
+    problems
+        .iter()
+        .for_each(|problem| terminal.failure(&problem.clone().into()));
+    let things = if problems.len() == 1 { "thing" } else { "things" };
+    terminal.print(format!("not valid: {} {things} to put right", problems.len()))
+}
+
+fn counted(report: &Report) -> String {
+    match report.failures.len() {
+        0 => format!("{} passed", report.cases()),
+        failed => format!("{failed} of {} failed", report.cases()),
+    }
+}
+
+fn to_json(loaded: &Result<PolicySet, Vec<Problem>>) -> Value {
+    match loaded {
+        Err(problems) => json!({ "valid": false, "problems": list(problems.iter()) }),
+        Ok(set) => {
+            let failures = &set.tests().failures;
+            json!({
+                "valid": failures.is_empty(),
+                "version": set.version(),
+                "policies": set.len(),
+                "tests": set.tests().cases(),
+                "failed": failures.len(),
+                "problems": list(failures.iter().map(|failure| &failure.problem)),
+                "warnings": list(set.warnings().iter()),
+            })
+        }
+    }
+}
+
+fn list<'a>(problems: impl Iterator<Item = &'a Problem>) -> Vec<Value> {
+    let one = |problem: &Problem| {
+        let (line, column) = problem.line_column().unzip();
+        json!({
+            "file": problem.file,
+            "line": line,
+            "column": column,
+            "message": problem.message,
+            "help": problem.help,
+        })
+    };
+    problems.map(one).collect()
+}

@@ -1,0 +1,171 @@
+//! The one list of reasons: what audit, metrics and callers see.
+
+/// Declares [`Reason`] from one table of variant, code and meaning.
+macro_rules! reasons {
+    ($($variant:ident $code:literal $meaning:literal;)*) => {
+        /// Why a request was allowed or denied. Each has a code of its own, and none is merged with another.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Reason {
+            $(#[doc = $meaning] $variant,)*
+        }
+
+        impl Reason {
+            /// Every reason, in the order of the table in docs/reasons.md.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The code: stable, in audit, metrics and answers.
+            #[must_use]
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code,)* }
+            }
+
+            /// What it means, in a sentence for people.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    // Allowed.
+    Allowed "allowed" "Every principal on every call is permitted";
+    MetadataServed "metadata_served" "The protected-resource metadata was served; it is public";
+
+    // Which server, from where.
+    UnknownServer "unknown_server" "The gateway's route names a server that is not configured";
+    NoServer "no_server" "Nothing says which server is asked";
+    ForeignOrigin "foreign_origin" "The page's origin is not one that may call this server";
+    MetadataElsewhere "metadata_elsewhere" "The well-known path is not this server's";
+    MetadataMethod "metadata_method" "The metadata is read with GET, without a body";
+
+    // Who is calling: the user.
+    NoCredential "no_credential" "No access token was sent";
+    TwoCredentials "two_credentials" "More than one credential was sent";
+    WrongScheme "wrong_scheme" "The authorization scheme is not Bearer";
+    TokenInQuery "token_in_query" "Access tokens are not taken from the query string";
+    MalformedToken "malformed_token" "The access token is malformed";
+    TokenTooLarge "token_too_large" "The access token is too large";
+    EncryptedToken "encrypted_token" "The access token is encrypted; only signed ones are taken";
+    CriticalHeader "critical_header" "The token demands extensions that are not supported";
+    KeyInHeader "key_in_header" "The token carries or names its own key";
+    IssuerUnknown "issuer_unknown" "The token's issuer is not known";
+    IssuerNotAccepted "issuer_not_accepted" "The token's issuer is not accepted by this server";
+    AlgorithmNotAllowed "alg_not_allowed" "The token's algorithm is not allowed for its issuer";
+    WrongType "wrong_type" "The token is not an access token";
+    KidMissing "kid_missing" "The token does not say which key signed it";
+    KidUnknown "kid_unknown" "The issuer publishes no such key";
+    KeysUnavailable "keys_unavailable" "The issuer's keys are not available";
+    SignatureInvalid "signature_invalid" "The token's signature is not valid";
+    NoSubject "no_subject" "The token names no subject";
+    NoExpiry "no_expiry" "The token has no expiry";
+    Expired "expired" "The token has expired";
+    NotYetValid "not_yet_valid" "The token is not valid yet";
+    IssuedInFuture "issued_in_future" "The token was issued in the future";
+    LivesTooLong "lives_too_long" "The token lives longer than its issuer's tokens may";
+    WrongAudience "wrong_audience" "The token was not issued for this server";
+    BoundTokenWithoutProof "bound_token_without_proof" "The token is bound to a key, and no proof came with it";
+    ClaimMalformed "claim_malformed" "A claim of the token has another type than it must have";
+    ClaimsDisagree "claims_disagree" "The token and the gateway's claims name different users";
+
+    // Who is calling: the workload.
+    WorkloadMissing "workload_missing" "No workload identity came with the call";
+    GatewayNotTrusted "gateway_not_trusted" "The gateway is not trusted to name the workload";
+    WorkloadMalformed "workload_malformed" "The workload's SPIFFE ID is not in canonical form";
+    ForwardedCertMalformed "forwarded_cert_malformed" "x-forwarded-client-cert does not follow its grammar";
+    WorkloadAmbiguous "workload_ambiguous" "More than one workload is named";
+    WorkloadForeignTrustDomain "workload_foreign_trust_domain" "The workload's trust domain is not accepted";
+    WorkloadDisagrees "workload_disagrees" "The certificate and x-forwarded-client-cert name different workloads";
+
+    // Reading the message.
+    HttpMethod "http_method" "The HTTP method must be POST, GET or DELETE";
+    MethodNotAllowed "method_not_allowed" "This version of MCP knows POST only";
+    MethodOverride "method_override" "A header asks for another HTTP method";
+    NotAcceptable "not_acceptable" "A GET must accept `text/event-stream`";
+    ContentType "content_type" "The content type must be `application/json`";
+    Charset "charset" "The charset must be UTF-8";
+    BodyCompressed "body_compressed" "The body must not be compressed";
+    BodyAbsent "body_absent" "A POST must have a body";
+    BodyCut "body_cut" "The gateway cut the body: it is over its limit";
+    BodyIncomplete "body_incomplete" "The body is shorter than its content length";
+    ContentLength "content_length" "The content length is not that of the body";
+    BodyAmbiguous "body_ambiguous" "The gateway sent the body twice, as text and as bytes";
+    BodyWithGet "body_with_get" "A GET or DELETE must have no body";
+    TooLarge "too_large" "The body is larger than is read";
+    ByteOrderMark "byte_order_mark" "The body begins with a byte order mark";
+    NotUtf8 "not_utf8" "The body is not UTF-8";
+    NulByte "nul_byte" "The body has a NUL byte";
+    JsonSyntax "json_syntax" "The body is not JSON";
+    TrailingBytes "trailing_bytes" "Bytes follow the JSON text";
+    DuplicateKey "duplicate_key" "An object has a key twice";
+    LoneSurrogate "lone_surrogate" "Half of a surrogate pair is escaped";
+    Nesting "nesting" "Arrays and objects are nested too deep";
+    NumberRange "number_range" "A number is beyond what every parser can hold";
+    NotAMessage "not_a_message" "A message must be an object with `method`, `result` or `error`";
+    UnknownMember "unknown_member" "A message has a member that JSON-RPC doesn't know";
+    CaseVariantKey "case_variant_key" "A key differs only in case from one that MCP reads";
+    JsonrpcVersion "jsonrpc_version" "`jsonrpc` is not 2.0";
+    BadId "bad_id" "An id must be a string or an integer within ±(2^53 − 1)";
+    IdMissing "id_missing" "A request must have an id";
+    IdNotAllowed "id_not_allowed" "A notification must not have an id";
+    BadMethod "bad_method" "`method` must be a string of reasonable length";
+    MethodAndResult "method_and_result" "A message must not have `method` and `result` or `error`";
+    BadResponse "bad_response" "A response must have either an object as `result` or an `error` with code and message";
+    ResponseNotAllowed "response_not_allowed" "This version of MCP has no responses of clients";
+    BadParams "bad_params" "The params lack a member, or it has the wrong type";
+    NameTooLong "name_too_long" "A name is longer than is read";
+    TooManySubscriptions "too_many_subscriptions" "More resources are subscribed to at once than is allowed";
+    BatchNotAllowed "batch_not_allowed" "Only version 2025-03-26 of MCP has batches";
+    EmptyBatch "empty_batch" "A batch must not be empty";
+    BatchTooLarge "batch_too_large" "The batch has too many messages";
+    DuplicateId "duplicate_id" "A batch has the same id twice";
+    MixedBatch "mixed_batch" "A batch must be all responses or have none";
+    InitializeInBatch "initialize_in_batch" "`initialize` must not be in a batch";
+    HeaderMissing "header_missing" "A header is missing that this version requires";
+    HeaderMismatch "header_mismatch" "A header and the body disagree";
+    HeaderInvalid "header_invalid" "A header must be sent once, in visible ASCII";
+    SessionInvalid "session_invalid" "`Mcp-Session-Id` must be sent once, in visible ASCII of reasonable length";
+    LastEventInvalid "last_event_invalid" "`Last-Event-ID` must be sent once, as text of reasonable length";
+    VersionUnknown "version_unknown" "The version of MCP is not one that is read";
+    VersionMismatch "version_mismatch" "`MCP-Protocol-Version` and `_meta` disagree";
+    MetaIncomplete "meta_incomplete" "The params lack a `_meta` member that this version requires";
+    GatewayDisagrees "gateway_disagrees" "The gateway read another message than the body has";
+
+    // What is asked for.
+    UnknownTool "unknown_tool" "The server has no such tool, as approved";
+    ArgumentsDontFit "arguments_dont_fit" "The arguments do not fit the tool's schema";
+    UndeclaredArgument "undeclared_argument" "The tool's schema declares no such argument";
+    ArgumentUnrepresentable "argument_unrepresentable" "A policy reads an argument whose value it cannot hold exactly";
+    ArgumentHeaderDisagrees "argument_header_disagrees" "An Mcp-Param header says another thing than the argument";
+    UnknownMethod "unknown_method" "This version of MCP has no such method";
+
+    // What the policies say.
+    NoPermit "no_permit" "No policy permits this";
+    Forbidden "forbidden" "A policy forbids this";
+    PolicyError "policy_error" "A forbidding policy could not be evaluated, so it counts";
+    InsufficientScope "insufficient_scope" "The token lacks scopes with which this would be permitted";
+    InsufficientLogin "insufficient_user_authentication" "A stronger login is needed for this to be permitted";
+    TooManyResources "too_many_resources" "One message names more resources than are asked about";
+    MissingIdentity "missing_identity" "The server requires an identity that the call does not bring";
+    NoPrincipal "no_principal" "Nobody is known to be calling";
+    DeniedWithBatch "denied_with_batch" "Another call of the batch is denied: all of it is allowed, or nothing";
+
+    // What is down, or late.
+    AuditUnavailable "audit_unavailable" "The decision could not be recorded";
+    DeadlineExceeded "deadline_exceeded" "The decision was not made in time";
+    Panicked "panicked" "A defect stopped the decision";
+    Internal "internal" "The decision could not be made";
+    GatewayGone "gateway_gone" "The gateway gave up before the answer";
+}
+
+impl Reason {
+    /// The reason that a caller is told: never one that gives away what exists to somebody who may not know.
+    #[must_use]
+    pub const fn told(self) -> Self {
+        match self {
+            Self::UnknownTool => Self::NoPermit,
+            other => other,
+        }
+    }
+}

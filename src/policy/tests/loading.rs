@@ -1,0 +1,271 @@
+//! What a directory is refused for, with the place and the advice.
+
+use super::*;
+
+fn problems(files: &Files) -> Vec<Problem> {
+    PolicySet::load(files, &[]).err().unwrap_or_default()
+}
+
+#[test]
+fn the_default_directory_loads_and_passes_its_own_tests() {
+    let set = load(&Files::read(&directory()).unwrap());
+    assert!(set.tests().cases() > 350, "{}", set.tests().cases());
+    assert_eq!(set.warnings(), []);
+    assert_eq!(set.version().len(), 64);
+}
+
+#[test]
+fn authors_mistakes_are_errors_with_their_line_and_a_suggestion() {
+    let scope = "(principal is User, action == Action::\"workbench/db_read\", resource)";
+    let cases: Vec<(String, &str, &str, &str)> = vec![
+        ("permit (principal, action, resource)".into(), "own.cedar:1:", "unexpected end of input", ""),
+        ("\npermit (principal, action, resource);".into(), "own.cedar:2:1", "a policy without an `@id`", "@id("),
+        ("@id(\"\") permit (principal, action, resource);".into(), "own.cedar:1:1", "an `@id` has 1 to 128 bytes", ""),
+        (
+            "@id(\"a\") permit (principal, action, resource);\n@id(\"a\") forbid (principal, action, resource);".into(),
+            "own.cedar:2:1", "the `@id` `a` is taken", "own.cedar:1 has it already",
+        ),
+        (
+            "@id(\"a\")\n@raeson(\"why\")\npermit (principal, action, resource);".into(),
+            "own.cedar:2:1", "unknown annotation `@raeson`", "did you mean `reason`?",
+        ),
+        (
+            "@id(\"a\") @scope(\" \") permit (principal, action, resource);".into(),
+            "own.cedar:1:10", "`@scope` names no scope", "",
+        ),
+        (
+            "@id(\"a\") permit (principal == ?principal, action, resource);".into(),
+            "own.cedar:1:31", "policy templates are not supported", "write the entity in the slot's place",
+        ),
+        (
+            "@id(\"a\")\npermit (principal in Role::\"mcp-admim\", action, resource);".into(),
+            "own.cedar:2:22", "Role::\"mcp-admim\" is not declared in entities.json", "did you mean `mcp-admin`?",
+        ),
+        (
+            "@id(\"a\") permit (principal in TrustTier::\"trustd\", action, resource);".into(),
+            "own.cedar:1:31", "TrustTier::\"trustd\" is not declared", "did you mean `trusted`?",
+        ),
+        (
+            "@id(\"a\") permit (principal, action, resource) when { resource in ToolGroup::\"shel\" };".into(),
+            "own.cedar:1:", "ToolGroup::\"shel\" is not declared", "did you mean `shell`?",
+        ),
+        (
+            "@id(\"a\") permit (principal in Group::\"staff\", action, resource);".into(),
+            "own.cedar:1:31", "Group::\"staff\" is not declared", "declare it",
+        ),
+        (
+            "@id(\"a\") permit (principal, action, resource in Server::\"workbnech\");".into(),
+            "own.cedar:1:", "there is no such server", "did you mean `workbench`?",
+        ),
+        (
+            "@id(\"a\") permit (principal in WorkloadPath::\"spiffe://a/b/\", action, resource);".into(),
+            "own.cedar:1:31", "is no prefix of a SPIFFE ID", "",
+        ),
+        (
+            "@id(\"a\") permit (principal, action == Action::\"workbench/fs_raed\", resource);".into(),
+            "own.cedar:1:", "unrecognized action `Action::\"workbench/fs_raed\"`", "fs_read",
+        ),
+        (
+            format!("@id(\"a\") permit {scope}\nwhen {{ context.arguments.lmit <= 100 }};"),
+            "own.cedar:2:", "attribute `arguments.lmit`", "did you mean `limit`?",
+        ),
+        (
+            format!("@id(\"a\") permit {scope}\nwhen {{ context.arguments has lmit && context.arguments.lmit <= 100 }};"),
+            "own.cedar:2:", "no tool in this policy's scope has the argument `lmit`", "did you mean `limit`?",
+        ),
+        (
+            format!("@id(\"a\") forbid {scope}\nwhen {{ true }} unless {{ context.arguments has lmit || true }};"),
+            "own.cedar:2:", "has the argument `lmit`", "did you mean `limit`?",
+        ),
+        (
+            format!("@id(\"a\") permit {scope} when {{ principal has emial }};"),
+            "own.cedar:1:", "policy is impossible", "behind `has` may be misspelt",
+        ),
+        (
+            format!("@id(\"a\") permit {scope} when {{ context.arguments.sql > 3 }};"),
+            "own.cedar:1:", "expected", "",
+        ),
+        (
+            "@id(\"a\") permit (principal is User, action == Action::\"workbench/db_admin\", resource)\n\
+             when { context.arguments.privilege == \"selcet\" };"
+                .into(),
+            "own.cedar:2:", "no tool takes \"selcet\" for `arguments.privilege`", "did you mean `select`?",
+        ),
+        (
+            "@id(\"a\") permit (principal is User, action in Action::\"lifecycle\", resource is Tool);".into(),
+            "own.cedar:1:", "", "no action of its scope applies",
+        ),
+    ];
+    let mut unmet = String::new();
+    for (policies, place, message, help) in cases {
+        let found = problems(&only(&policies));
+        let matching = found.iter().find(|problem| {
+            problem.to_string().starts_with(place)
+                && problem.message.contains(message)
+                && problem.help.as_deref().unwrap_or_default().contains(help)
+        });
+        if matching.is_none() {
+            unmet.push_str(&format!("{policies}\n  found: {}\n", shown(&found)));
+        }
+    }
+    assert!(unmet.is_empty(), "{unmet}");
+}
+
+#[test]
+fn every_mistake_is_told_at_once() {
+    let found = problems(&only(
+        "@id(\"a\") permit (principal in Role::\"x\", action, resource);\n\
+         @id(\"b\") permit (principal in Role::\"y\", action, resource);",
+    ));
+    assert_eq!(found.len(), 2, "{}", shown(&found));
+}
+
+#[test]
+fn entities_that_could_not_mean_what_they_say_are_refused() {
+    let cases = [
+        (
+            r#"[{"uid":{"type":"Rol","id":"a"},"attrs":{},"parents":[]}]"#,
+            "`Rol` can't be declared",
+            "declare Role",
+        ),
+        (
+            r#"[{"uid":{"type":"User","id":"a"},"attrs":{},"parents":[]}]"#,
+            "`User` can't be declared",
+            "declare Role",
+        ),
+        (
+            r#"[{"uid":{"type":"WorkloadPath","id":"spiffe://a/b/"},"attrs":{},"parents":[]}]"#,
+            "no prefix",
+            "spiffe://",
+        ),
+        (
+            r#"[{"uid":{"type":"TrustTier","id":"trusted"},"attrs":{},"parents":[]},
+                {"uid":{"type":"WorkloadPath","id":"spiffe://a/b"},"attrs":{},"parents":[{"type":"TrustTier","id":"trustd"}]}]"#,
+            "the parent TrustTier::\"trustd\" is not declared",
+            "did you mean `trusted`?",
+        ),
+        (
+            r#"[{"uid":{"type":"Role","id":"a"},"attrs":{"x":1},"parents":[]}]"#,
+            "attribute `x`",
+            "",
+        ),
+        (r#"{"a":1}"#, "not a list", ""),
+        ("[", "EOF", ""),
+    ];
+    for (text, message, help) in cases {
+        let files: Files = only("@id(\"a\") permit (principal, action, resource);")
+            .iter()
+            .map(|(path, bytes)| (path.to_owned(), bytes.to_vec()))
+            .chain([("entities.json".to_owned(), text.as_bytes().to_vec())])
+            .filter(|(path, _)| !path.starts_with("tools/"))
+            .collect();
+        let found = problems(&files);
+        let matching = found.iter().find(|problem| {
+            problem.message.contains(message) && problem.help.as_deref().unwrap_or_default().contains(help)
+        });
+        assert!(matching.is_some(), "{text}\n  found: {}", shown(&found));
+    }
+}
+
+#[test]
+fn a_group_that_tools_are_in_must_be_declared() {
+    let overrides = "tools:\n  get_public_info: { groups: [infos] }\n";
+    let found = problems(&files(&[("tools/info.overrides.yaml", overrides)]));
+    assert_eq!(found.len(), 1, "{}", shown(&found));
+    assert!(
+        found[0]
+            .message
+            .contains("`info/get_public_info` is in the group `infos`"),
+        "{}",
+        found[0]
+    );
+}
+
+#[test]
+fn policies_in_folders_are_refused_instead_of_ignored() {
+    let found = problems(&files(&[(
+        "team/x.cedar",
+        "@id(\"x\") permit (principal, action, resource);",
+    )]));
+    assert_eq!(
+        shown(&found),
+        "team/x.cedar: policies in folders are not read (move the file into the policy directory itself)\n"
+    );
+}
+
+#[test]
+fn a_directory_without_its_base_schema_is_refused() {
+    let found = problems(&files(&[("base.cedarschema", "")]));
+    assert!(
+        found[0]
+            .to_string()
+            .starts_with("base.cedarschema: there is no such file"),
+        "{}",
+        shown(&found)
+    );
+    let found = problems(&files(&[("base.cedarschema", "entity User\nentity")]));
+    assert!(
+        found[0].to_string().starts_with("base.cedarschema:2:"),
+        "{}",
+        shown(&found)
+    );
+}
+
+#[test]
+fn a_failing_test_keeps_a_directory_from_ruling_and_is_shown_at_its_line() {
+    let head = "users: { ada: { roles: [mcp-viewer] } }\nworkloads: { agent: spiffe://mcp-identity.local/agent/trusted }\n";
+    let cases = [
+        (
+            "cases:\n  - { server: workbench, user: ada, workload: agent, tool: shell_list, expect: allow }\n",
+            "tests/own.yaml:4:5: ada through agent calls workbench/shell_list: expected allow, but it is denied",
+            "user: allowed by viewers-on-workbench; workload: no_permit",
+        ),
+        (
+            "cases:\n  - { server: workbench, user: ada, workload: agent, tool: shell_list, expect: deny, because: forbidden }\n",
+            "expected because of `forbidden`, but it is `no_permit`",
+            "",
+        ),
+        (
+            "cases:\n  - { server: info, user: ada, workload: agent, method: ping, expect: allow, by: [other] }\n",
+            "expected by `other`, which didn't decide",
+            "",
+        ),
+        (
+            "matrices:\n  - server: workbench\n    user: ada\n    columns: workload\n    table: |\n      tool        agent\n      shell_list  deny\n      net_list    allow\n",
+            "tests/own.yaml:10:1: ada through agent calls workbench/net_list: expected allow, but it is denied",
+            "",
+        ),
+        (
+            "cases:\n  - { server: info, user: adda, method: ping, expect: allow }\n",
+            "no user `adda` in this file",
+            "did you mean `ada`?",
+        ),
+        (
+            "cases:\n  - { server: info, user: ada, method: ping, expct: allow }\n",
+            "tests/own.yaml:4:",
+            "",
+        ),
+        (
+            "matrices:\n  - { server: info, columns: tool, table: \"user ping\\nada maybe\" }\n",
+            "`maybe` is neither `allow` nor `deny`",
+            "",
+        ),
+        ("workloads: { x: spiffe://UPPER/a }\n", "tests/own.yaml:3:", ""),
+    ];
+    for (text, message, help) in cases {
+        let found = problems(&files(&[("tests/own.yaml", &format!("{head}{text}"))]));
+        let matching = found.iter().find(|problem| {
+            problem.to_string().contains(message)
+                && problem.help.as_deref().unwrap_or_default().contains(help)
+        });
+        assert!(matching.is_some(), "{text}\n  found: {}", shown(&found));
+    }
+}
+
+#[test]
+fn a_version_is_of_names_and_contents() {
+    let a = load(&files(&[]));
+    assert_eq!(a.version(), load(&files(&[])).version());
+    let b = load(&files(&[("info.cedar", "")]));
+    assert_ne!(a.version(), b.version());
+}
