@@ -22,6 +22,7 @@ pub mod shape;
 #[cfg(test)]
 mod testing;
 pub mod tool;
+mod weight;
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -8,8 +8,11 @@ use serde_json::{Value, json};
 
 use super::instance::{Instance, Strict};
 use super::shape::referred;
+use super::weight;
 use crate::mcp::json::Object;
 
+/// How often a schema may ask something of one value.
+const MAX_WEIGHT: u64 = 10_000;
 /// Compiled size of one `pattern`.
 const PATTERN_SIZE: usize = 1 << 20;
 /// Characters of a name or an enumeration that are told.
@@ -34,6 +37,8 @@ pub struct ArgumentError {
 #[derive(Debug)]
 pub(crate) struct Acceptance {
     validator: Validator<Strict>,
+    /// Whether finding out what doesn't fit is affordable, not only that something doesn't.
+    explains: bool,
     declared: Declared,
 }
 
@@ -52,9 +57,16 @@ impl Acceptance {
     /// # Errors
     /// Why it can't be: no valid schema, a `$ref` to elsewhere (named), a pattern that no linear engine runs.
     pub(crate) fn compile(schema: &Value) -> Result<Self, String> {
+        let (flat, nested) = weight::of(schema);
+        if flat > MAX_WEIGHT {
+            return Err(format!(
+                "its references ask the same of a value {flat} times over: more than {MAX_WEIGHT}"
+            ));
+        }
         let validator = build(schema)?;
         Ok(Self {
             validator,
+            explains: nested <= MAX_WEIGHT,
             declared: Declared::of(schema)?,
         })
     }
@@ -64,6 +76,13 @@ impl Acceptance {
     pub(crate) fn check(&self, arguments: &Object, undeclared: bool) -> Result<(), ArgumentError> {
         let instance = Instance::Object(arguments);
         if !self.validator.is_valid(instance) {
+            if !self.explains {
+                return Err(ArgumentError {
+                    path: String::new(),
+                    expected: "arguments that fit the tool's schema".to_owned(),
+                    undeclared: false,
+                });
+            }
             self.validator
                 .validate(instance)
                 .map_err(|error| told(&error, arguments))?;
@@ -124,7 +143,7 @@ fn reason(error: &ValidationError<'_>) -> String {
 impl Declared {
     fn of(schema: &Value) -> Result<Self, String> {
         let mut collected = Collected::default();
-        collected.collect(schema, schema, 0);
+        collected.collect(schema, schema);
         if collected.explicit {
             return Ok(Self::BySchema);
         }
@@ -161,16 +180,18 @@ struct Collected {
     names: HashSet<String>,
     patterns: Vec<String>,
     explicit: bool,
+    /// Where it has been, by address: references may lead back, or to one place many times.
+    seen: HashSet<usize>,
 }
 
 impl Collected {
-    fn collect(&mut self, root: &Value, schema: &Value, depth: usize) {
+    fn collect(&mut self, root: &Value, schema: &Value) {
+        if !self.seen.insert(std::ptr::from_ref(schema).addr()) {
+            return;
+        }
         let Value::Object(schema) = schema else {
             return;
         };
-        if depth > 16 {
-            return;
-        }
         for (keyword, value) in schema {
             match (keyword.as_str(), value) {
                 ("additionalProperties" | "unevaluatedProperties", _) => self.explicit = true,
@@ -180,18 +201,18 @@ impl Collected {
                 }
                 ("allOf" | "anyOf" | "oneOf", Value::Array(parts)) => {
                     for part in parts {
-                        self.collect(root, part, depth.saturating_add(1));
+                        self.collect(root, part);
                     }
                 }
-                ("if" | "then" | "else", part) => self.collect(root, part, depth.saturating_add(1)),
+                ("if" | "then" | "else", part) => self.collect(root, part),
                 ("dependentSchemas", Value::Object(parts)) => {
                     for part in parts.values() {
-                        self.collect(root, part, depth.saturating_add(1));
+                        self.collect(root, part);
                     }
                 }
                 ("$ref", Value::String(reference)) => {
                     if let Some(target) = referred(root, reference) {
-                        self.collect(root, target, depth.saturating_add(1));
+                        self.collect(root, target);
                     }
                 }
                 _ => {}
@@ -447,6 +468,74 @@ mod tests {
         }));
         let deep = (0..63).fold(json!([]), |inner, _| json!([inner]));
         assert_eq!(recursive.accept(&arguments(&json!({ "x": deep })), false), Ok(()));
+    }
+
+    fn doubling() -> Value {
+        json!({ "allOf": [{ "$ref": "#/$defs/a0" }, { "$ref": "#/$defs/a0" }] })
+    }
+
+    /// Each asks the next twice.
+    fn chain(length: usize) -> Value {
+        let link = |index: usize| {
+            let next = json!({ "$ref": format!("#/$defs/a{}", index.saturating_add(1)) });
+            (format!("a{index}"), json!({ "allOf": [next, next] }))
+        };
+        let mut chain: serde_json::Map<String, Value> = (0..length).map(link).collect();
+        chain.insert(format!("a{length}"), json!({ "type": "string" }));
+        Value::Object(chain)
+    }
+
+    /// Each level of arrays is asked twice, and the innermost fits neither.
+    fn nested() -> Value {
+        let again = json!({ "type": "array", "items": { "$ref": "#/$defs/n" } });
+        json!({ "anyOf": [again, again] })
+    }
+
+    #[test]
+    fn schemas_that_refer_to_themselves_come_to_an_end() {
+        let fan: Vec<Value> = (0..40).map(|_| json!({ "$ref": "#/$defs/a" })).collect();
+        let all = Some([true; 3]);
+        for (schema, expected) in [
+            (json!({ "$ref": "#" }), all),
+            (json!({ "allOf": [{ "$ref": "#" }, { "$ref": "#" }] }), all),
+            (
+                json!({ "$ref": "#/$defs/a", "$defs": { "a": { "allOf": fan } } }),
+                all,
+            ),
+            (
+                json!({ "properties": { "x": { "$ref": "#/$defs/a" } }, "$defs": { "a": { "anyOf": fan } } }),
+                all,
+            ),
+            (
+                json!({ "properties": { "x": { "$ref": "#/$defs/a" } }, "$defs": { "a": { "allOf": fan } } }),
+                all,
+            ),
+            (
+                json!({ "propertyNames": { "$ref": "#/$defs/a" }, "$defs": { "a": { "allOf": fan } } }),
+                all,
+            ),
+            (
+                json!({ "properties": { "x": doubling() }, "$defs": chain(10) }),
+                Some([true, true, false]),
+            ),
+            (
+                json!({ "properties": { "x": doubling() }, "$defs": chain(40) }),
+                None,
+            ),
+            (
+                json!({ "properties": { "x": nested() }, "$defs": { "n": nested() } }),
+                Some([false, true, false]),
+            ),
+        ] {
+            let start = crate::clock::instant();
+            let found = try_tool(&schema).ok().map(|tool| {
+                let deep = (0..40).fold(json!("v"), |inner, _| json!([inner]));
+                let given = [json!({ "x": "v" }), json!({ "": "v" }), json!({ "x": deep })];
+                given.map(|given| tool.accept(&arguments(&given), true).is_ok())
+            });
+            assert_eq!(found, expected, "{schema}");
+            assert!(start.elapsed().as_secs() < 2, "{schema}: {:?}", start.elapsed());
+        }
     }
 
     #[test]

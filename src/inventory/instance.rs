@@ -114,8 +114,8 @@ impl<'a> Node<'a, Strict> for Instance<'a> {
 
     fn identity(&self) -> Option<NodeIdentity> {
         let address = match *self {
-            // Nobody else holds a name, and no schema refers to itself through one.
-            Self::Text(_) => return None,
+            // Only one name is looked at at a time, and no value lies where its text does.
+            Self::Text(text) => return Some(NodeIdentity::tagged(text.as_ptr().addr(), 1)),
             Self::Object(object) | Self::Value(json::Value::Object(object)) => {
                 std::ptr::from_ref(object).addr()
             }

@@ -17,6 +17,9 @@ const MAX_DEPTH: usize = 16;
 /// Attributes of one tool, however its references multiply.
 const MAX_ATTRIBUTES: usize = 2_000;
 
+/// Schemas looked at for one tool.
+const MAX_STEPS: usize = 20_000;
+
 /// A Cedar type that holds values of a JSON Schema exactly.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shape {
@@ -125,6 +128,7 @@ pub fn arguments(schema: &Value) -> (Record, Vec<Place>) {
         path: Vec::new(),
         unseen: Vec::new(),
         attributes: 0,
+        steps: 0,
     };
     let record = deriving.members(deriving.resolve(schema), 0);
     (record, deriving.unseen)
@@ -163,6 +167,7 @@ struct Deriving<'a> {
     path: Vec<Arc<str>>,
     unseen: Vec<Place>,
     attributes: usize,
+    steps: usize,
 }
 
 impl<'a> Deriving<'a> {
@@ -222,7 +227,8 @@ impl<'a> Deriving<'a> {
 
     fn derive(&mut self, schema: &'a Value, depth: usize) -> Derived {
         let schema = self.resolve(schema);
-        if depth > MAX_DEPTH {
+        self.steps = self.steps.saturating_add(1);
+        if depth > MAX_DEPTH || self.steps > MAX_STEPS {
             return Derived::NOTHING;
         }
         match schema.get("type") {
