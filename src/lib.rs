@@ -19,6 +19,7 @@ pub mod decide;
 pub mod respond;
 
 pub mod audit;
+pub mod telemetry;
 
 pub mod wire;
 

@@ -26,7 +26,7 @@ pub struct Journal {
     shared: Arc<Shared>,
 }
 
-/// A reserved place in the queue: holds one record, of whatever outcome. Dropped unused, it is free again.
+/// A reserved place in the queue: holds what one request is recorded with, whatever the outcome. Dropped unused, it is free again.
 #[derive(Debug)]
 #[must_use = "a slot is a promise of a record"]
 pub struct Slot(mpsc::OwnedPermit<Vec<u8>>);
@@ -196,12 +196,17 @@ impl Journal {
 impl Slot {
     /// Records; neither waits nor fails, so it may be called from a `Drop`.
     pub fn write(self, record: &Record) {
-        self.0.send(record.to_line());
+        self.write_all(std::slice::from_ref(record));
     }
 
-    /// Records every call of one request in one place, in order: all lines are written, or none.
+    /// Records everything that one request decided (a batch has a record for each call), together: no other line
+    /// comes between, and no part of it is taken without the rest. Neither waits nor fails.
     pub fn write_all(self, records: &[Record]) {
-        self.0.send(records.iter().flat_map(Record::to_line).collect());
+        let lines: Vec<u8> = records.iter().flat_map(Record::to_line).collect();
+        // Without a record the place is free again.
+        if !lines.is_empty() {
+            self.0.send(lines);
+        }
     }
 }
 

@@ -22,11 +22,11 @@ fn record(id: usize) -> Record {
 }
 
 fn soon() -> Instant {
-    clock::instant() + Duration::from_secs(10)
+    clock::instant().checked_add(Duration::from_secs(10)).unwrap()
 }
 
 fn in_a_moment() -> Instant {
-    clock::instant() + Duration::from_millis(50)
+    clock::instant().checked_add(Duration::from_millis(50)).unwrap()
 }
 
 /// The decision ids of a file's lines, each of which must be whole.
@@ -117,6 +117,23 @@ async fn a_slot_that_is_dropped_unused_is_free_again() {
     .unwrap();
     drop(journal.reserve(soon()).await.unwrap());
     journal.append(&record(1), in_a_moment()).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_records_of_a_batch_take_one_place_and_stand_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("audit.jsonl");
+    let journal = Journal::start(&AuditSettings {
+        queue: 1,
+        ..settings(&file)
+    })
+    .unwrap();
+    let slot = journal.reserve(soon()).await.unwrap();
+    slot.write_all(&[record(1), record(2), record(3)]);
+    journal.reserve(soon()).await.unwrap().write_all(&[]);
+    journal.close(soon()).await.unwrap();
+    assert_eq!(ids(&file), [1, 2, 3]);
+    assert_eq!(journal.health().written, 3);
 }
 
 #[tokio::test]

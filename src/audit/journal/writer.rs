@@ -83,9 +83,9 @@ impl Writer {
     }
 
     async fn write(&mut self, batch: &mut Vec<Vec<u8>>) {
-        let count = batch.len();
         let mut waiting: Vec<u8> = batch.concat();
         batch.clear();
+        let count = waiting.split_inclusive(|byte| *byte == b'\n').count();
         while !waiting.is_empty() {
             let (done, result) = self.target.write(&waiting);
             waiting.drain(..done.min(waiting.len()));

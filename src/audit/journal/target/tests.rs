@@ -20,7 +20,7 @@ impl Sink for Tight {
         if count == 0 {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        inner.room -= count;
+        inner.room = inner.room.saturating_sub(count);
         inner.text.extend_from_slice(&bytes[..count]);
         Ok(count)
     }
@@ -31,7 +31,7 @@ impl Sink for Tight {
             return Err(io::ErrorKind::Unsupported.into());
         }
         assert!(inner.text.ends_with(tail));
-        let shorter = inner.text.len() - tail.len();
+        let shorter = inner.text.len().saturating_sub(tail.len());
         inner.text.truncate(shorter);
         Ok(())
     }

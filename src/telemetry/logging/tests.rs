@@ -1,0 +1,150 @@
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::telemetry::trace::{TraceContext, conclude, decision_span};
+
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What is logged while `events` runs.
+fn logged(format: LogFormat, filter: &str, terminal: bool, events: impl FnOnce()) -> String {
+    let captured = Captured::default();
+    let writer = {
+        let captured = captured.clone();
+        move || captured.clone()
+    };
+    let subscriber = subscriber(format, filter, terminal, writer).unwrap();
+    tracing::subscriber::with_default(subscriber, events);
+    let bytes = captured.0.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap()
+}
+
+const HOSTILE: &str = "a\n2026-01-01T00:00:00Z  INFO forged\r\u{1b}[2J\u{9b}31m\u{202e}\u{2028}x";
+
+#[test]
+fn an_event_is_one_line_whatever_text_it_brings() {
+    for format in [LogFormat::Json, LogFormat::Text] {
+        for terminal in [false, true] {
+            let text = logged(format, "info", terminal, || {
+                tracing::info!(name = HOSTILE, shown = %HOSTILE, "said {HOSTILE}");
+            });
+            assert_eq!(text.matches('\n').count(), 1, "{text:?}");
+            let body = text.strip_suffix('\n').unwrap();
+            let own_colours = terminal && format == LogFormat::Text;
+            assert!(
+                !body
+                    .chars()
+                    .any(|c| printable::disturbs(c) && !(own_colours && c == '\u{1b}')),
+                "{body:?}"
+            );
+            assert!(!body.contains("\u{1b}[2J"), "{body:?}");
+            assert_eq!(body.contains('\u{1b}'), own_colours, "{body:?}");
+        }
+    }
+}
+
+#[test]
+fn json_lines_are_json() {
+    let text = logged(LogFormat::Json, "info", true, || {
+        tracing::warn!(name = HOSTILE, "said");
+    });
+    let read: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        (&read["level"], &read["message"]),
+        (&"WARN".into(), &"said".into())
+    );
+    assert_eq!(read["name"], HOSTILE);
+}
+
+#[test]
+fn a_decision_is_one_span_with_ids_and_outcome() {
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let text = logged(LogFormat::Json, "mcp_authz=debug", false, || {
+        let headers = [("traceparent", parent), ("authorization", "Bearer planted-token")];
+        let trace = TraceContext::extract(&headers.into_iter().collect());
+        let span = decision_span("0195", trace.as_ref());
+        conclude(&span, "workbench", "tools/call", "denied", "no_permit");
+    });
+    let read: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let expected = serde_json::json!({
+        "name": "decision", "decision_id": "0195", "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+        "server": "workbench", "method": "tools/call", "outcome": "denied", "reason": "no_permit",
+    });
+    assert_eq!(read["span"], expected);
+    assert!(!text.contains("planted"));
+}
+
+#[test]
+fn a_decision_reads_well_as_text_too() {
+    let text = logged(LogFormat::Text, "mcp_authz=debug", false, || {
+        conclude(
+            &decision_span("0195", None),
+            "workbench",
+            "tools/call",
+            "denied",
+            "no_permit",
+        );
+    });
+    let span = "decision{decision_id=\"0195\" server=\"workbench\" method=\"tools/call\" outcome=\"denied\" \
+                reason=\"no_permit\"}: mcp_authz::telemetry::trace: decided\n";
+    assert!(text.ends_with(span), "{text}");
+}
+
+#[test]
+fn libraries_that_log_headers_stay_quiet_unless_named() {
+    let events = || {
+        tracing::debug!(target: "h2::codec", "authorization: Bearer planted-token");
+        tracing::trace!(target: "hyper::proto", "Bearer planted-token");
+        tracing::debug!(target: "reqwest::connect", "client_secret=planted");
+        tracing::debug!(target: "mcp_authz::x", "ours");
+    };
+    let text = logged(LogFormat::Text, "trace", false, events);
+    assert!(text.contains("ours") && !text.contains("planted"), "{text}");
+    let text = logged(LogFormat::Text, "info,h2=debug", false, events);
+    assert!(text.contains("planted") && !text.contains("ours"), "{text}");
+}
+
+#[test]
+fn a_filter_that_is_none_is_an_error() {
+    let error = subscriber(LogFormat::Text, "mcp_authz=loud", false, io::stderr)
+        .err()
+        .unwrap();
+    assert!(matches!(error, LogError::Filter { .. }), "{error}");
+}
+
+#[test]
+fn neither_values_nor_keys_get_into_the_log_while_a_record_is_written() {
+    use crate::audit::{AuditSettings, Redactor, ShowArguments};
+    let folder = tempfile::tempdir().unwrap();
+    let key_file = folder.path().join("key");
+    std::fs::write(&key_file, "planted-key-planted-key-planted-key-").unwrap();
+    let settings = AuditSettings {
+        arguments: ShowArguments::Hash,
+        key_file: Some(key_file),
+        ..AuditSettings::default()
+    };
+    let text = logged(LogFormat::Json, "trace", false, || {
+        let redactor = Redactor::new(&settings).unwrap();
+        let body = br#"{"password":"planted-value"}"#;
+        let value = crate::mcp::json::read(body, 8).unwrap();
+        let shown = redactor.arguments(value.as_object().unwrap()).unwrap();
+        tracing::info!(
+            ?redactor,
+            ?shown,
+            session = redactor.session("planted-session"),
+            "recorded"
+        );
+    });
+    assert!(text.contains("recorded") && !text.contains("planted"), "{text}");
+}

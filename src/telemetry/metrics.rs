@@ -1,0 +1,312 @@
+//! Metrics in Prometheus' text format, kept by an instance of its own: nothing is global.
+//!
+//! Labels come from configuration (servers, issuers) and from our own enums (methods, outcomes, reasons), never
+//! from a client, so their number is bounded.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use dashmap::DashMap;
+use jiff::Timestamp;
+use metrics::{Counter, Gauge, Key, Label, Level, Metadata, Recorder as _};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+
+use super::histogram::Histogram;
+use super::status::Status;
+
+const DECISIONS: &str = "mcp_authz_decisions_total";
+const LATENCY: &str = "mcp_authz_decision_duration_seconds";
+const IN_FLIGHT: &str = "mcp_authz_requests_in_flight";
+const RELOADS: &str = "mcp_authz_policy_reloads_total";
+const BUILD: &str = "mcp_authz_build_info";
+const POLICY_AGE: &str = "mcp_authz_policy_age_seconds";
+const POLICY_STALE: &str = "mcp_authz_policy_stale";
+const POLICY_INFO: &str = "mcp_authz_policy_info";
+const KEY_AGE: &str = "mcp_authz_key_age_seconds";
+const KEYS_USABLE: &str = "mcp_authz_keys_usable";
+const AUDIT_DEPTH: &str = "mcp_authz_audit_queue_depth";
+const AUDIT_CAPACITY: &str = "mcp_authz_audit_queue_capacity";
+const AUDIT_WRITABLE: &str = "mcp_authz_audit_writable";
+const AUDIT_WRITTEN: &str = "mcp_authz_audit_lines_total";
+const AUDIT_FAILURES: &str = "mcp_authz_audit_write_failures_total";
+const READY: &str = "mcp_authz_ready";
+
+/// The server's label where none was found, or none that is configured.
+const NO_SERVER: &str = "none";
+
+static METADATA: Metadata<'static> = Metadata::new("mcp_authz", Level::INFO, None);
+
+/// The metrics of one service.
+pub struct Metrics {
+    recorder: PrometheusRecorder,
+    handle: PrometheusHandle,
+    /// The place of each configured server in `latency`; [`NO_SERVER`] is among them.
+    servers: HashMap<String, usize>,
+    /// The label and the durations of each server.
+    latency: Vec<(String, Histogram)>,
+    decisions: DashMap<Labels, Counter>,
+    in_flight: Gauge,
+    loaded: Counter,
+    refused: Counter,
+}
+
+/// The labels of a decision; the server by its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Labels {
+    server: usize,
+    method: &'static str,
+    outcome: &'static str,
+    reason: &'static str,
+}
+
+/// How a reload of the policies ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reload {
+    /// The new set rules.
+    Loaded,
+    /// It was not sound; the old one goes on ruling.
+    Refused,
+}
+
+/// A request that is being decided; counted until dropped.
+#[derive(Debug)]
+#[must_use = "the request counts as in flight until this is dropped"]
+pub struct InFlight(Gauge);
+
+impl Metrics {
+    /// Metrics for these servers, by their configured names.
+    pub fn new<'a>(servers: impl IntoIterator<Item = &'a str>) -> Self {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        describe(&recorder);
+        let mut names: Vec<&str> = servers.into_iter().filter(|name| *name != NO_SERVER).collect();
+        names.push(NO_SERVER);
+        let latency = names
+            .iter()
+            .map(|name| (format!("server={name:?}"), Histogram::default()));
+        let reloads = |outcome| recorder.register_counter(&key(RELOADS, &[("outcome", outcome)]), &METADATA);
+        let version = env!("CARGO_PKG_VERSION");
+        recorder
+            .register_gauge(&key(BUILD, &[("version", version)]), &METADATA)
+            .set(1.0);
+        Self {
+            handle: recorder.handle(),
+            latency: latency.collect(),
+            servers: names
+                .iter()
+                .enumerate()
+                .map(|(place, name)| ((*name).to_owned(), place))
+                .collect(),
+            decisions: DashMap::new(),
+            in_flight: recorder.register_gauge(&key(IN_FLIGHT, &[]), &METADATA),
+            loaded: reloads("loaded"),
+            refused: reloads("refused"),
+            recorder,
+        }
+    }
+
+    /// Counts a decision. A server that isn't configured counts as `none`.
+    pub fn decision(
+        &self,
+        server: &str,
+        method: &'static str,
+        outcome: &'static str,
+        reason: &'static str,
+        took: Duration,
+    ) {
+        let Some(place) = self
+            .servers
+            .get(server)
+            .or_else(|| self.servers.get(NO_SERVER))
+            .copied()
+        else {
+            return;
+        };
+        let labels = Labels {
+            server: place,
+            method,
+            outcome,
+            reason,
+        };
+        // Not `entry` at once: it would lock the shard for writing.
+        if let Some(counter) = self.decisions.get(&labels) {
+            counter.increment(1);
+        } else {
+            let name = if self.servers.contains_key(server) {
+                server
+            } else {
+                NO_SERVER
+            };
+            self.decisions
+                .entry(labels)
+                .or_insert_with(|| self.counter(name, labels))
+                .increment(1);
+        }
+        if let Some((_, latency)) = self.latency.get(place) {
+            latency.record(took);
+        }
+    }
+
+    /// Counts a request as in flight until the answer is dropped.
+    pub fn in_flight(&self) -> InFlight {
+        self.in_flight.increment(1.0);
+        InFlight(self.in_flight.clone())
+    }
+
+    /// Counts an attempt to load other policies.
+    pub fn reload(&self, outcome: Reload) {
+        match outcome {
+            Reload::Loaded => self.loaded.increment(1),
+            Reload::Refused => self.refused.increment(1),
+        }
+    }
+
+    /// Everything in Prometheus' text format. What ages is computed here.
+    #[must_use]
+    pub fn render(&self, status: &Status, now: Timestamp) -> String {
+        self.tell(status, now);
+        let mut text = self.handle.render();
+        // Writing to a String doesn't fail.
+        let _ = write!(
+            text,
+            "# HELP {LATENCY} How long a decision took.\n# TYPE {LATENCY} histogram\n"
+        );
+        for (label, latency) in &self.latency {
+            latency.write(&mut text, LATENCY, label);
+        }
+        if let Some(version) = &status.policies.version {
+            // Written here: a series of the recorder would stay for every version that ever ruled.
+            let version = version
+                .chars()
+                .filter(char::is_ascii_graphic)
+                .filter(|c| !matches!(c, '"' | '\\'));
+            let version: String = version.take(128).collect();
+            let _ = write!(
+                text,
+                "# HELP {POLICY_INFO} The policy set that rules.\n# TYPE {POLICY_INFO} gauge\n\
+                 {POLICY_INFO}{{version=\"{version}\"}} 1\n"
+            );
+        }
+        text
+    }
+
+    fn tell(&self, status: &Status, now: Timestamp) {
+        let age = |since: Timestamp| now.duration_since(since).as_secs_f64().max(0.0);
+        self.set(READY, &[], flag(status.is_ready()));
+        if let Some(loaded) = status.policies.loaded {
+            self.set(POLICY_AGE, &[], age(loaded));
+        }
+        self.set(POLICY_STALE, &[], flag(status.policies.refused.is_some()));
+        for keys in &status.keys {
+            let issuer = [("issuer", keys.issuer.as_str())];
+            self.set(KEYS_USABLE, &issuer, flag(keys.usable));
+            if let Some(fetched) = keys.fetched {
+                self.set(KEY_AGE, &issuer, age(fetched));
+            }
+        }
+        self.set(AUDIT_WRITABLE, &[], flag(status.audit.failing.is_none()));
+        self.set(AUDIT_DEPTH, &[], count(status.audit.depth));
+        self.set(AUDIT_CAPACITY, &[], count(status.audit.capacity));
+        let counted = [
+            (AUDIT_WRITTEN, status.audit.written),
+            (AUDIT_FAILURES, status.audit.failures),
+        ];
+        for (name, total) in counted {
+            self.recorder
+                .register_counter(&key(name, &[]), &METADATA)
+                .absolute(total);
+        }
+    }
+
+    fn set(&self, name: &'static str, labels: &[(&'static str, &str)], value: f64) {
+        self.recorder
+            .register_gauge(&key(name, labels), &METADATA)
+            .set(value);
+    }
+
+    fn counter(&self, server: &str, labels: Labels) -> Counter {
+        let Labels {
+            method,
+            outcome,
+            reason,
+            ..
+        } = labels;
+        let labels = [
+            ("server", server),
+            ("method", method),
+            ("outcome", outcome),
+            ("reason", reason),
+        ];
+        self.recorder
+            .register_counter(&key(DECISIONS, &labels), &METADATA)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Metrics")
+            .field("servers", &self.servers)
+            .finish_non_exhaustive()
+    }
+}
+
+fn describe(recorder: &PrometheusRecorder) {
+    let counters = [
+        (DECISIONS, "Decisions by server, method, outcome and reason."),
+        (RELOADS, "Attempts to load other policies."),
+        (AUDIT_WRITTEN, "Lines written to the audit journal."),
+        (AUDIT_FAILURES, "Failed attempts to write the audit journal."),
+    ];
+    for (name, help) in counters {
+        recorder.describe_counter(name.into(), None, help.into());
+    }
+    let gauges = [
+        (IN_FLIGHT, "Requests being decided."),
+        (BUILD, "The program's version."),
+        (POLICY_AGE, "Seconds since the policies that rule were loaded."),
+        (
+            POLICY_STALE,
+            "1 if the last attempt to load other policies was refused.",
+        ),
+        (KEY_AGE, "Seconds since an issuer's keys were fetched."),
+        (
+            KEYS_USABLE,
+            "1 if there are keys to verify an issuer's tokens with.",
+        ),
+        (
+            AUDIT_DEPTH,
+            "Places of the audit queue in use: records waiting and requests in flight.",
+        ),
+        (AUDIT_CAPACITY, "Places of the audit queue."),
+        (AUDIT_WRITABLE, "1 if the audit journal can be written."),
+        (READY, "1 if new requests are welcome."),
+    ];
+    for (name, help) in gauges {
+        recorder.describe_gauge(name.into(), None, help.into());
+    }
+}
+
+fn key(name: &'static str, labels: &[(&'static str, &str)]) -> Key {
+    let labels = labels
+        .iter()
+        .map(|(name, value)| Label::new(*name, (*value).to_owned()));
+    Key::from_parts(name, labels.collect::<Vec<_>>())
+}
+
+fn flag(yes: bool) -> f64 {
+    if yes { 1.0 } else { 0.0 }
+}
+
+/// A number of places as the gauge's number; exact far beyond any queue.
+fn count(places: usize) -> f64 {
+    f64::from(u32::try_from(places).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests;

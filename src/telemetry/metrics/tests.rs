@@ -1,0 +1,157 @@
+use super::*;
+use crate::telemetry::{AuditStatus, KeyStatus, PolicyStatus};
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn status(version: &str) -> Status {
+    Status {
+        policies: PolicyStatus {
+            version: Some(version.into()),
+            loaded: Some(at(100)),
+            refused: None,
+        },
+        keys: vec![KeyStatus {
+            issuer: "https://idp/realms/\"a\"".into(),
+            fetched: Some(at(150)),
+            usable: true,
+            problem: None,
+        }],
+        audit: AuditStatus {
+            failing: None,
+            depth: 3,
+            capacity: 8192,
+            written: 41,
+            failures: 2,
+        },
+        draining: false,
+    }
+}
+
+fn decide(metrics: &Metrics, server: &str, reason: &'static str) {
+    metrics.decision(server, "tools/call", "denied", reason, Duration::from_micros(120));
+}
+
+#[test]
+fn decisions_are_counted_by_server_method_outcome_and_reason() {
+    let metrics = Metrics::new(["workbench", "info"]);
+    decide(&metrics, "workbench", "no_permit");
+    decide(&metrics, "workbench", "no_permit");
+    decide(&metrics, "info", "expired_token");
+    let text = metrics.render(&status("abc"), at(200));
+    for line in [
+        r#"mcp_authz_decisions_total{server="workbench",method="tools/call",outcome="denied",reason="no_permit"} 2"#,
+        r#"mcp_authz_decisions_total{server="info",method="tools/call",outcome="denied",reason="expired_token"} 1"#,
+        r#"mcp_authz_decision_duration_seconds_bucket{server="workbench",le="0.0001"} 0"#,
+        r#"mcp_authz_decision_duration_seconds_bucket{server="workbench",le="0.00025"} 2"#,
+        r#"mcp_authz_decision_duration_seconds_count{server="workbench"} 2"#,
+        "# TYPE mcp_authz_decisions_total counter",
+        "# TYPE mcp_authz_decision_duration_seconds histogram",
+    ] {
+        assert!(text.lines().any(|found| found == line), "no `{line}` in\n{text}");
+    }
+}
+
+#[test]
+fn a_server_that_is_not_configured_makes_no_label() {
+    let metrics = Metrics::new(["workbench"]);
+    for n in 0..1000 {
+        decide(&metrics, &format!("invented-{n}"), "unknown_server");
+    }
+    let text = metrics.render(&status("abc"), at(200));
+    assert!(!text.contains("invented"));
+    assert!(
+        text.contains(r#"server="none",method="tools/call",outcome="denied",reason="unknown_server"} 1000"#)
+    );
+}
+
+#[test]
+fn what_ages_is_computed_when_asked() {
+    let metrics = Metrics::new([]);
+    metrics.reload(Reload::Loaded);
+    metrics.reload(Reload::Refused);
+    let text = metrics.render(&status("abc"), at(200));
+    for line in [
+        "mcp_authz_policy_age_seconds 100",
+        "mcp_authz_policy_stale 0",
+        r#"mcp_authz_policy_info{version="abc"} 1"#,
+        r#"mcp_authz_key_age_seconds{issuer="https://idp/realms/\"a\""} 50"#,
+        r#"mcp_authz_policy_reloads_total{outcome="loaded"} 1"#,
+        r#"mcp_authz_policy_reloads_total{outcome="refused"} 1"#,
+        "mcp_authz_audit_queue_depth 3",
+        "mcp_authz_audit_lines_total 41",
+        "mcp_authz_audit_write_failures_total 2",
+        "mcp_authz_audit_writable 1",
+        "mcp_authz_ready 1",
+        concat!(
+            "mcp_authz_build_info{version=\"",
+            env!("CARGO_PKG_VERSION"),
+            "\"} 1"
+        ),
+    ] {
+        assert!(text.lines().any(|found| found == line), "no `{line}` in\n{text}");
+    }
+    assert!(
+        metrics
+            .render(&status("abc"), at(260))
+            .contains("mcp_authz_policy_age_seconds 160\n")
+    );
+    // A clock that was set back makes no negative age.
+    assert!(
+        metrics
+            .render(&status("abc"), at(10))
+            .contains("mcp_authz_policy_age_seconds 0\n")
+    );
+}
+
+#[test]
+fn a_thousand_reloads_leave_one_version() {
+    let metrics = Metrics::new([]);
+    for n in 0..1000 {
+        assert!(
+            metrics
+                .render(&status(&format!("v{n}")), at(200))
+                .contains(&format!("\"v{n}\""))
+        );
+    }
+    let text = metrics.render(&status("last\"} 1\nforged 1"), at(200));
+    assert_eq!(text.matches("\nmcp_authz_policy_info{").count(), 1);
+    assert!(text.contains("mcp_authz_policy_info{version=\"last}1forged1\"} 1\n"));
+    assert!(!text.contains("\nforged"));
+}
+
+#[test]
+fn a_request_is_in_flight_until_dropped() {
+    let metrics = Metrics::new([]);
+    let first = metrics.in_flight();
+    let second = metrics.in_flight();
+    drop(first);
+    assert!(
+        metrics
+            .render(&status("abc"), at(200))
+            .contains("mcp_authz_requests_in_flight 1\n")
+    );
+    drop(second);
+    assert!(
+        metrics
+            .render(&status("abc"), at(200))
+            .contains("mcp_authz_requests_in_flight 0\n")
+    );
+}
+
+#[test]
+fn no_decision_is_lost_when_many_threads_count() {
+    let metrics = Metrics::new(["workbench"]);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| (0..5000).for_each(|_| decide(&metrics, "workbench", "no_permit")));
+        }
+    });
+    let text = metrics.render(&status("abc"), at(200));
+    assert!(text.contains(r#"reason="no_permit"} 40000"#), "{text}");
+    assert!(
+        text.contains("mcp_authz_decision_duration_seconds_count{server=\"workbench\"} 40000"),
+        "{text}"
+    );
+}

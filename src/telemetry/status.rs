@@ -1,0 +1,133 @@
+//! How the parts fare, as readiness and metrics are told.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+/// Whoever knows how the parts fare: the application. Asked at every scrape and every readiness check, so it must
+/// answer from memory.
+pub trait Probe: Send + Sync + 'static {
+    /// How the parts fare now.
+    fn status(&self) -> Status;
+}
+
+impl<F: Fn() -> Status + Send + Sync + 'static> Probe for F {
+    fn status(&self) -> Status {
+        self()
+    }
+}
+
+/// How every part fares.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// The service is stopping and wants no new requests.
+    pub draining: bool,
+    /// The policy set that rules.
+    pub policies: PolicyStatus,
+    /// The keys of each issuer that is configured.
+    pub keys: Vec<KeyStatus>,
+    /// The audit journal.
+    pub audit: AuditStatus,
+}
+
+/// The policy set that rules.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct PolicyStatus {
+    /// Its hash; `None` if there is none.
+    pub version: Option<String>,
+    /// When it was loaded.
+    pub loaded: Option<Timestamp>,
+    /// Why the last attempt to load another was refused; `None` if it wasn't.
+    pub refused: Option<String>,
+}
+
+/// The keys of one issuer.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct KeyStatus {
+    /// The issuer, as configured.
+    pub issuer: String,
+    /// When its keys were last fetched; `None` if never.
+    pub fetched: Option<Timestamp>,
+    /// Whether there are keys to verify with.
+    pub usable: bool,
+    /// Why the last fetch failed; `None` if it didn't.
+    pub problem: Option<String>,
+}
+
+/// The audit journal.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct AuditStatus {
+    /// Why the last write failed; `None` while writing works.
+    pub failing: Option<String>,
+    /// Places of the queue in use.
+    pub depth: usize,
+    /// How many places there are.
+    pub capacity: usize,
+    /// Lines written since the start.
+    pub written: u64,
+    /// Failed attempts to write since the start.
+    pub failures: u64,
+}
+
+impl Status {
+    /// Whether new requests are welcome: policies rule, some issuer's keys are there (where issuers are
+    /// configured), the audit can be written, the service isn't stopping.
+    ///
+    /// An older policy set that goes on ruling after a refused reload is ready, and one issuer of several whose
+    /// keys are missing doesn't unready the rest: taking every replica out at once would turn one bad file or one
+    /// issuer's outage into everybody's. [`Status::report`] and the metrics say so.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        !self.draining
+            && self.policies.version.is_some()
+            && (self.keys.is_empty() || self.keys.iter().any(|key| key.usable))
+            && self.audit.failing.is_none()
+    }
+
+    /// Each part's state, for `/ready`.
+    #[must_use]
+    pub fn report(&self) -> Value {
+        let keys: Map<_, _> = self
+            .keys
+            .iter()
+            .map(|key| (key.issuer.clone(), key.state().into()))
+            .collect();
+        json!({
+            "ready": self.is_ready(),
+            "draining": self.draining,
+            "policies": self.policies.state(),
+            "keys": keys,
+            "audit": self.audit.state(),
+        })
+    }
+}
+
+impl PolicyStatus {
+    fn state(&self) -> String {
+        match (&self.version, &self.refused) {
+            (None, None) => "missing".to_owned(),
+            (None, Some(why)) => format!("missing: {why}"),
+            (Some(version), None) => format!("ok: {version}"),
+            (Some(version), Some(why)) => format!("stale: {version} goes on ruling: {why}"),
+        }
+    }
+}
+
+impl KeyStatus {
+    fn state(&self) -> String {
+        match (self.usable, &self.problem) {
+            (true, None) => "ok".to_owned(),
+            (true, Some(why)) => format!("stale: {why}"),
+            (false, None) => "missing".to_owned(),
+            (false, Some(why)) => format!("missing: {why}"),
+        }
+    }
+}
+
+impl AuditStatus {
+    fn state(&self) -> String {
+        match &self.failing {
+            None => "ok".to_owned(),
+            Some(why) => format!("unwritable: {why}"),
+        }
+    }
+}
