@@ -34,7 +34,8 @@ type Claims = Map<String, Value>;
 /// logout token (RFC 8417 §2.2).
 const OTHER_TOKENS: [&str; 3] = ["at_hash", "c_hash", "events"];
 
-/// Keycloak's claim `typ` of an access token; its ID, refresh, offline and logout tokens say so there.
+/// Keycloak's claim `typ` of an access token; its ID, refresh, offline and logout tokens say so there. Cognito says it
+/// in `token_use`.
 const ACCESS_TOKEN: &str = "Bearer";
 
 /// Reads claims that the issuer's key, or a gateway trusted for it, vouches for.
@@ -43,9 +44,8 @@ pub(super) fn read(claims: &Claims, settings: &settings::Issuer) -> Result<Token
     if claims.contains_key("cnf") {
         return Err(IdentityError::BoundTokenWithoutProof);
     }
-    let other_type = claims
-        .get("typ")
-        .is_some_and(|typ| typ.as_str() != Some(ACCESS_TOKEN));
+    let says_otherwise = |name: &str, access: &str| claims.get(name).is_some_and(|kind| kind != access);
+    let other_type = says_otherwise("typ", ACCESS_TOKEN) || says_otherwise("token_use", "access");
     if other_type || OTHER_TOKENS.iter().any(|name| claims.contains_key(*name)) {
         return Err(IdentityError::WrongType);
     }
@@ -195,7 +195,12 @@ fn username(claims: &Claims, paths: &[ClaimPath]) -> Result<Option<String>, Iden
 /// An address that the user only says is theirs must not decide anything (OIDC Core §5.7).
 fn email(claims: &Claims, path: &ClaimPath) -> Result<Option<String>, IdentityError> {
     let email = text_at(claims, path, Claim::Email)?;
-    Ok(email.filter(|_| claims.get("email_verified") != Some(&Value::Bool(false))))
+    let verified = match claims.get("email_verified") {
+        None | Some(Value::Bool(true)) => true,
+        // Some issuers write it as a text.
+        Some(other) => other == "true",
+    };
+    Ok(email.filter(|_| verified))
 }
 
 /// A list of texts, or one text.

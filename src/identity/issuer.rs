@@ -36,8 +36,8 @@ impl Issuer {
         let source = Source::new(&settings)?;
         let max_age = source.is_some().then(|| seconds(settings.max_key_age_seconds));
         let keyring = Arc::new(Keyring::new(Pace {
-            refresh: seconds(settings.refresh_seconds.max(1)),
-            unknown_kid: seconds(settings.unknown_kid_interval_seconds.max(1)),
+            refresh: seconds(settings.refresh_seconds),
+            unknown_kid: seconds(settings.unknown_kid_interval_seconds),
             max_age,
         }));
         if let Some(keys) = local_keys(&settings, &algorithms)? {
@@ -137,6 +137,14 @@ fn check_names(settings: &settings::Issuer) -> Result<(), IdentitySetupError> {
             settings,
             "`issuer` must be exactly what its tokens say as `iss`, without `?` and `#`",
         ));
+    }
+    let times = [
+        settings.fetch_timeout_milliseconds,
+        settings.refresh_seconds,
+        settings.unknown_kid_interval_seconds,
+    ];
+    if times.contains(&0) {
+        return Err(refused(settings, "fetching needs times of at least 1"));
     }
     Ok(())
 }

@@ -435,6 +435,11 @@ async fn settings_that_contradict_themselves_do_not_start() {
             with(&|s| s.name = "De mo".to_owned()),
             "issuer `De mo`: its `name`",
         ),
+        (
+            "no time",
+            with(&|s| s.refresh_seconds = 0),
+            "issuer `demo`: fetching needs",
+        ),
         ("twice", vec![base(), base()], "issuer `demo`: its `name` and"),
         (
             "a CA file that is none",

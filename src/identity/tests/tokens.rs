@@ -39,6 +39,7 @@ const CASES: &[Case] = {
         ("a refresh token", |_, c| c["typ"] = json!("Refresh"), E::WrongType),
         ("an offline token", |_, c| c["typ"] = json!("Offline"), E::WrongType),
         ("a typ that is no text", |_, c| c["typ"] = json!(["Bearer"]), E::WrongType),
+        ("an ID token at Cognito", |_, c| c["token_use"] = json!("id"), E::WrongType),
         ("an ID token by its at_hash", |_, c| c["at_hash"] = json!("x"), E::WrongType),
         ("an event", |_, c| c["events"] = json!({}), E::WrongType),
         ("expired", |_, c| c["exp"] = json!(NOW - 31), E::Expired),
@@ -216,6 +217,9 @@ async fn takes_what_only_looks_unusual() {
 async fn an_address_that_nobody_verified_is_left_out() {
     let world = world(|_| {}).await;
     let mut claims = claims(world.issuer.url());
+    claims["email_verified"] = json!("true");
+    let found = user(&world.verifier, &world.key.token(&header(), &claims)).await;
+    assert!(found.unwrap().email.is_some());
     claims["email_verified"] = json!(false);
     assert_eq!(
         user(&world.verifier, &world.key.token(&header(), &claims))
