@@ -229,8 +229,11 @@ impl Report {
 
     fn words(&self) -> String {
         let mut text = format!(
-            "{} tools of `{}` → {}",
-            self.tools.len(),
+            "{} of `{}` → {}",
+            match self.tools.len() {
+                1 => "1 tool".to_owned(),
+                many => format!("{many} tools"),
+            },
             self.server,
             self.file.display()
         );

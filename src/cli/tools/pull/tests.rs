@@ -9,6 +9,8 @@ use clap::Parser;
 use super::*;
 use crate::cli::Color;
 
+mod tls;
+
 /// What a server in a test has, and what it was asked.
 #[derive(Default)]
 struct Live {
