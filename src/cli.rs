@@ -13,6 +13,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 pub use terminal::{Color, Output, Terminal};
 
 mod completions;
+pub mod demo;
 pub mod policy;
 mod terminal;
 pub mod token;

@@ -2,11 +2,13 @@
 //! tokens, Envoy, MCP servers. The demo and the tests run on these; nothing that serves knows of them.
 
 pub mod client;
+pub mod demo;
 pub mod envoy;
 pub mod issuer;
 pub mod mint;
 pub mod part;
 pub mod pki;
+pub mod stack;
 
 pub use issuer::{DevIssuer, DevIssuerError};
 pub use mint::{Mint, TokenKind};

@@ -1,0 +1,134 @@
+//! What a person needs for calls of their own: tokens, certificates, a client, and lines to copy.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::dev::demo::cast::{
+    ADA, ASSISTANT, Agent, CARL, CRAWLER, DAN, Expected, HELPER, NEWCOMER, PIA, Scene, Token, VERA,
+};
+use crate::dev::demo::{self, DemoError};
+use crate::dev::pki;
+use crate::dev::stack::{SERVERS, Stack, StackError};
+
+use super::DemoArgs;
+
+const CLIENT: &str = include_str!("../../../compose/mcp-server/client.py");
+
+/// Writes everything beside the configuration of the demo.
+pub(super) fn write(stack: &Stack) -> Result<(), DemoError> {
+    let directory = &stack.directory;
+    let (tokens, agents) = (directory.join("tokens"), directory.join("pki/agents"));
+    for path in [&tokens, &agents] {
+        fs::create_dir_all(path).map_err(|source| StackError::File {
+            path: path.clone(),
+            source,
+        })?;
+    }
+    for user in [&ADA, &DAN, &VERA, &PIA, &CARL] {
+        for server in SERVERS {
+            let scene = Scene {
+                user,
+                token: Token::Valid,
+                agent: &ASSISTANT,
+                server,
+                tool: "",
+                arguments: "{}",
+                expected: Expected::Allowed,
+            };
+            if let Some(token) = demo::token(stack, &scene)? {
+                secret(&tokens.join(format!("{}.{server}", user.name)), &token)?;
+            }
+        }
+    }
+    for agent in [&ASSISTANT, &HELPER, &CRAWLER, &NEWCOMER] {
+        if let Agent::Workload { spiffe_id, .. } = agent {
+            let identity = stack.authority.workload(spiffe_id).map_err(StackError::from)?;
+            identity.write(&agents, agent.name()).map_err(StackError::from)?;
+        }
+    }
+    secret(&directory.join("client.py"), CLIENT)?;
+    secret(&directory.join("gateway.url"), &gateway(stack))?;
+    for (tool, arguments) in [
+        ("fs_read", json!({ "path": "/srv/work/hello.txt" })),
+        (
+            "db_admin",
+            json!({ "table": "orders", "privilege": "select", "grantee": "reports" }),
+        ),
+    ] {
+        secret(&directory.join(format!("{tool}.json")), &call(tool, &arguments))?;
+    }
+    secret(&directory.join("curl.conf"), &curl(stack))
+}
+
+/// How to go on from here.
+pub(super) fn hints(stack: &Stack, args: &DemoArgs) -> String {
+    let (directory, tools) = (args.directory.display(), args.tools.display());
+    let gateway = gateway(stack);
+    let policies = args.policies.display();
+    format!(
+        "
+Your turn: the gateway listens on {gateway}
+
+  With an MCP client: ada, dan, vera, pia or carl, through assistant, helper, crawler or newcomer
+    {tools}/venv/bin/python {directory}/client.py --as dan --through assistant workbench fs_list '{{\"path\": \"/srv/work\"}}'
+    {tools}/venv/bin/python {directory}/client.py --as dan --through assistant workbench db_list
+
+  With curl, as dan through assistant
+    curl -K {directory}/curl.conf -H 'mcp-name: fs_read' -d @{directory}/fs_read.json
+    curl -K {directory}/curl.conf -H 'mcp-name: db_admin' -d @{directory}/db_admin.json
+
+  Edit a policy and call again: {policies}/workbench-people.cedar says what developers may do
+  Each decision, a line of JSON: {directory}/audit.jsonl    Logs: {directory}/*.log
+
+Ctrl-C ends it. Decisions as they are made:",
+    )
+}
+
+fn gateway(stack: &Stack) -> String {
+    format!("https://localhost:{}", stack.ports.listener)
+}
+
+/// A call of 2026-07-28: one request, no session.
+fn call(tool: &str, arguments: &serde_json::Value) -> String {
+    json!({
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "tools/call",
+        "params": {
+            "name": tool,
+            "arguments": arguments,
+            "_meta": {
+                "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                "io.modelcontextprotocol/clientCapabilities": {},
+            },
+        },
+    })
+    .to_string()
+}
+
+fn curl(stack: &Stack) -> String {
+    let directory = stack.directory.display();
+    let token = fs::read_to_string(stack.directory.join("tokens/dan.workbench")).unwrap_or_default();
+    format!(
+        "silent
+show-error
+cacert = \"{directory}/pki/ca.pem\"
+cert = \"{directory}/pki/agents/assistant.pem\"
+key = \"{directory}/pki/agents/assistant-key.pem\"
+header = \"authorization: Bearer {token}\"
+header = \"content-type: application/json\"
+header = \"accept: application/json, text/event-stream\"
+header = \"mcp-protocol-version: 2026-07-28\"
+header = \"mcp-method: tools/call\"
+write-out = \"\\n\"
+url = \"{}\"
+",
+        stack.url("workbench")
+    )
+}
+
+fn secret(path: &Path, text: &str) -> Result<(), DemoError> {
+    Ok(pki::write(path, text, 0o600).map_err(StackError::from)?)
+}

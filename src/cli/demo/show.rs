@@ -1,0 +1,178 @@
+//! The table: who, through what, called what, what came of it and why.
+
+use comfy_table::{Attribute, Cell, Color, ColumnConstraint, Table, Width};
+use serde_json::{Value, json};
+
+use crate::cli::Terminal;
+use crate::decide::Reason;
+use crate::dev::client::Answer;
+use crate::dev::demo::cast::{Scene, Token};
+use crate::dev::demo::{Entry, Played};
+
+/// The width where there is no terminal to ask.
+const WIDTH: u16 = 128;
+
+pub(super) fn table(played: &[Played], terminal: Terminal) -> Table {
+    let mut table = terminal.table(["Who", "Through", "Calls", "", "Why", "Decision"]);
+    if table.width().is_none() {
+        table.set_width(WIDTH);
+    }
+    for played in played {
+        let scene = played.scene;
+        table.add_row(vec![
+            Cell::new(who(scene)),
+            Cell::new(format!("{}\n{}", scene.agent.name(), scene.agent.tier())),
+            Cell::new(format!("{}/{}\n{}", scene.server, scene.tool, scene.arguments)),
+            mark(played),
+            Cell::new(why(played)),
+            Cell::new(played.decision_id().map_or("never asked", short)).add_attribute(Attribute::Dim),
+        ]);
+    }
+    // The marks are one wide; ids are never broken, so that they can be searched for.
+    if let Some(column) = table.column_mut(3) {
+        column.set_constraint(ColumnConstraint::ContentWidth);
+    }
+    if let Some(column) = table.column_mut(5) {
+        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(14)));
+    }
+    table
+}
+
+/// One sentence on the whole.
+pub(super) fn summary(played: &[Played]) -> String {
+    let unexpected: Vec<&Played> = played.iter().filter(|played| !played.as_expected()).collect();
+    let allowed = played.iter().filter(|played| played.allowed()).count();
+    let denied = played.len().saturating_sub(allowed);
+    if unexpected.is_empty() {
+        return format!("{allowed} calls allowed, {denied} denied: every answer as expected.");
+    }
+    let told = unexpected.iter().map(|played| {
+        let Played { scene, answer, entry } = played;
+        let (user, agent) = (scene.user.name, scene.agent.name());
+        let call = format!("{}/{}", scene.server, scene.tool);
+        let expected = scene.expected;
+        format!("  {user} through {agent}, {call}: expected {expected:?}, got {answer:?}, recorded {entry:?}")
+    });
+    let told: Vec<String> = told.collect();
+    let heading = format!("{} of {} answers are not as expected:", told.len(), played.len());
+    format!("{heading}\n{}", told.join("\n"))
+}
+
+/// The same for scripts.
+pub(super) fn rows(played: &[Played]) -> Vec<Value> {
+    let row = |played: &Played| {
+        json!({
+            "user": played.scene.user.name,
+            "agent": played.scene.agent.name(),
+            "tier": played.scene.agent.tier(),
+            "tool": format!("{}/{}", played.scene.server, played.scene.tool),
+            "arguments": played.scene.arguments(),
+            "allowed": played.allowed(),
+            "reason": played.entry.as_ref().and_then(|entry| entry.reason.as_deref()),
+            "decision_id": played.decision_id(),
+            "as_expected": played.as_expected(),
+        })
+    };
+    played.iter().map(row).collect()
+}
+
+fn who(scene: &Scene) -> String {
+    let name = scene.user.name;
+    match scene.token {
+        Token::Valid => format!("{name}\n{}", scene.user.title),
+        Token::None => format!("{name}\nwithout a token"),
+        Token::Expired => format!("{name}\nexpired token"),
+        Token::For(server) => format!("{name}\ntoken for {server}"),
+    }
+}
+
+fn mark(played: &Played) -> Cell {
+    let (text, color) = match (played.as_expected(), played.allowed()) {
+        (false, _) => ("?!", Color::Magenta),
+        (true, true) => ("✓", Color::Green),
+        (true, false) => ("✗", Color::Red),
+    };
+    Cell::new(text).fg(color).add_attribute(Attribute::Bold)
+}
+
+fn why(played: &Played) -> String {
+    match (&played.answer, &played.entry) {
+        (Answer::Result { .. }, Some(entry)) => by_both(entry),
+        (Answer::Error { message, .. }, Some(entry)) if entry.reason.as_deref() == Some("no_permit") => {
+            format!("no_permit: {}", lacking(entry).unwrap_or_else(|| message.clone()))
+        }
+        (Answer::Error { message, .. }, Some(entry)) => {
+            let reason = entry.reason.as_deref().unwrap_or_default();
+            let told = match reason {
+                // The caller isn't told that there is no such tool; whoever reads the audit is.
+                "unknown_tool" => meaning(reason).unwrap_or(message),
+                _ => message,
+            };
+            let policies: Vec<&str> = entry
+                .policies
+                .iter()
+                .filter(|policy| policy.effect == "forbid")
+                .map(|policy| policy.id.as_str())
+                .collect();
+            match policies.as_slice() {
+                [] => format!("{reason}: {told}"),
+                policies => format!("{reason} by {}: {told}", policies.join(", ")),
+            }
+        }
+        (Answer::Challenged { .. }, Some(entry)) => {
+            let reason = entry.reason.as_deref().unwrap_or_default();
+            format!("{reason}: {}", meaning(reason).unwrap_or_default())
+        }
+        (_, None) => "the gateway refuses the certificate: no authority that it trusts signed it".to_owned(),
+        (Answer::Failed { error }, Some(_)) => error.clone(),
+    }
+}
+
+/// The policies that let it through: the user's and the agent's.
+fn by_both(entry: &Entry) -> String {
+    let of = |principal: &str| {
+        let permits = entry
+            .policies
+            .iter()
+            .filter(|policy| policy.principal == principal && policy.effect == "permit");
+        permits
+            .map(|policy| policy.id.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    format!("user: {}\nagent: {}", of("user"), of("workload"))
+}
+
+/// Who of the two may, so that it is clear who may not.
+fn lacking(entry: &Entry) -> Option<String> {
+    let permitted = |principal: &str| {
+        entry
+            .policies
+            .iter()
+            .find(|policy| policy.principal == principal && policy.effect == "permit")
+    };
+    match (permitted("user"), permitted("workload")) {
+        (Some(policy), None) => Some(format!(
+            "the user may ({}), but no policy lets this agent",
+            policy.id
+        )),
+        (None, Some(policy)) => Some(format!(
+            "the agent may ({}), but no policy lets this user",
+            policy.id
+        )),
+        (None, None) => Some("no policy lets this user or this agent".to_owned()),
+        (Some(_), Some(_)) => None,
+    }
+}
+
+fn meaning(code: &str) -> Option<&'static str> {
+    Reason::ALL
+        .iter()
+        .find(|reason| reason.code() == code)
+        .map(|reason| reason.meaning())
+}
+
+/// The end of an id, where no two are alike: enough to search the audit for.
+pub(super) fn short(id: &str) -> &str {
+    id.rsplit('-').next().unwrap_or(id)
+}

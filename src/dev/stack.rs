@@ -1,0 +1,380 @@
+//! Everything at once on loopback: a dev issuer, the MCP servers, mcp-authz and Envoy in front, each a real
+//! process (the issuer a task of ours) and joined by certificates made on the spot.
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use super::envoy::{self, Places};
+use super::issuer::{DevIssuer, DevIssuerError};
+use super::part::{self, Part, PartError};
+use super::pki::{Authority, PkiError};
+
+/// The trust domain of the default policies.
+pub const TRUST_DOMAIN: &str = "mcp-identity.local";
+
+/// The MCP servers of the default policies.
+pub const SERVERS: [&str; 2] = ["workbench", "info"];
+
+const ENVOY_CONFIGURATION: &str = include_str!("../../envoy/envoy.yaml");
+const MCP_SERVER: &str = include_str!("../../compose/mcp-server/server.py");
+
+/// Where everything is.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The program mcp-authz itself.
+    pub program: PathBuf,
+    /// The policy directory that rules.
+    pub policies: PathBuf,
+    /// Where `make tools` put Envoy and the Python of the MCP servers.
+    pub tools: PathBuf,
+    /// Where configuration, certificates and logs are written.
+    pub directory: PathBuf,
+    /// The port of Envoy's listener; any free one if this is taken or none is named.
+    pub listener: Option<u16>,
+    /// What else the configuration of mcp-authz shall say: laid over the usual one, member by member.
+    pub configuration: Value,
+}
+
+/// Why it isn't all there.
+#[derive(Debug, thiserror::Error)]
+pub enum StackError {
+    /// A tool isn't installed.
+    #[error("`{}` is missing: run `make tools`", .0.display())]
+    NoTool(PathBuf),
+    /// A part doesn't start.
+    #[error(transparent)]
+    Part(#[from] PartError),
+    /// Certificates can't be made.
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    /// The issuer can't be made.
+    #[error(transparent)]
+    Issuer(#[from] DevIssuerError),
+    /// The shipped configuration of Envoy isn't as expected.
+    #[error(transparent)]
+    Envoy(#[from] envoy::Unexpected),
+    /// The configuration can't be written as YAML.
+    #[error("can't write the configuration: {0}")]
+    Yaml(#[from] serde_saphyr::ser::Error),
+    /// A file or a directory can't be written or read.
+    #[error("`{}`: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// The ports on loopback.
+#[derive(Debug, Clone, Copy)]
+pub struct Ports {
+    /// Envoy, for clients.
+    pub listener: u16,
+    /// Envoy's administration.
+    pub admin: u16,
+    /// mcp-authz, for Envoy.
+    pub authz: u16,
+    /// mcp-authz: health, readiness, metrics.
+    pub http: u16,
+    /// The MCP server `workbench`.
+    pub workbench: u16,
+    /// The MCP server `info`.
+    pub info: u16,
+}
+
+/// What runs; dropping it stops it all.
+pub struct Stack {
+    /// Where configuration, certificates and logs are.
+    pub directory: PathBuf,
+    /// Where everything listens.
+    pub ports: Ports,
+    /// Who signs certificates.
+    pub authority: Authority,
+    /// Who issues tokens.
+    pub issuer: DevIssuer,
+    issuing: JoinHandle<()>,
+    parts: Vec<Part>,
+}
+
+impl Stack {
+    /// Starts it all and waits until it is ready.
+    ///
+    /// # Errors
+    /// [`StackError`]; what had been started is stopped.
+    pub async fn start(settings: &Settings) -> Result<Self, StackError> {
+        let directory = make(&settings.directory)?;
+        let pki = make(&directory.join("pki"))?;
+        let authority = certificates(&pki)?;
+        let (issuer, issuing) = issue(&directory).await?;
+        let ports = ports(settings.listener).await?;
+        let mut stack = Self {
+            directory,
+            ports,
+            authority,
+            issuer,
+            issuing,
+            parts: Vec::new(),
+        };
+        stack.start_servers(settings)?;
+        stack.start_authz(settings)?;
+        stack.start_envoy(settings, &pki)?;
+        stack.ready().await?;
+        Ok(stack)
+    }
+
+    /// Where clients reach a server, which is also its resource identifier (RFC 8707).
+    #[must_use]
+    pub fn url(&self, server: &str) -> String {
+        url(self.ports.listener, server)
+    }
+
+    /// Where the decisions are recorded, a line of JSON each.
+    #[must_use]
+    pub fn audit(&self) -> PathBuf {
+        self.directory.join("audit.jsonl")
+    }
+
+    /// The logs of the parts, and the end of each.
+    #[must_use]
+    pub fn logs(&self) -> String {
+        let end = |part: &Part| format!("--- {}\n{}\n", part.log().display(), part.log_tail());
+        self.parts.iter().map(end).collect()
+    }
+
+    /// Stops it all, the gateway first, and waits until it is.
+    pub async fn stop(mut self) {
+        self.issuing.abort();
+        while let Some(mut part) = self.parts.pop() {
+            part.stop().await;
+        }
+    }
+
+    fn start_servers(&mut self, settings: &Settings) -> Result<(), StackError> {
+        let python = settings.tools.join("venv/bin/python");
+        if !python.is_file() {
+            return Err(StackError::NoTool(python));
+        }
+        let script = self.directory.join("server.py");
+        write(&script, MCP_SERVER)?;
+        for (server, port) in [("workbench", self.ports.workbench), ("info", self.ports.info)] {
+            let mut command = Command::new(&python);
+            command
+                .arg(&script)
+                .args(["--server", server, "--port", &port.to_string()]);
+            command
+                .arg("--tools")
+                .arg(settings.policies.join(format!("tools/{server}.json")));
+            command
+                .arg("--scratch")
+                .arg(make(&self.directory.join("work").join(server))?);
+            if server == "info" {
+                // One server answers with streams, the other with plain JSON: both are MCP's.
+                command.arg("--json");
+            }
+            self.start_part(server, &command)?;
+        }
+        Ok(())
+    }
+
+    fn start_authz(&mut self, settings: &Settings) -> Result<(), StackError> {
+        let mut configuration = self.configuration(&settings.policies);
+        overlay(&mut configuration, &settings.configuration);
+        let path = self.directory.join("mcp-authz.yaml");
+        write(&path, &serde_saphyr::to_string(&configuration)?)?;
+        let mut command = Command::new(&settings.program);
+        command.arg("serve").arg("--config").arg(&path);
+        self.start_part("mcp-authz", &command)
+    }
+
+    fn start_envoy(&mut self, settings: &Settings, pki: &Path) -> Result<(), StackError> {
+        let search = std::env::var_os("PATH");
+        let program = envoy::find(&settings.tools, search.as_deref())
+            .ok_or_else(|| StackError::NoTool(settings.tools.join("venv/bin/envoy")))?;
+        let Ports {
+            listener,
+            admin,
+            authz,
+            workbench,
+            info,
+            ..
+        } = self.ports;
+        let places = Places {
+            listener,
+            admin,
+            authz,
+            workbench,
+            info,
+            pki,
+        };
+        let path = self.directory.join("envoy.yaml");
+        write(&path, &envoy::configuration(ENVOY_CONFIGURATION, &places)?)?;
+        let mut command = Command::new(program);
+        // Several may run on one machine: no shared memory for hot restarts.
+        command
+            .arg("-c")
+            .arg(&path)
+            .args(["--concurrency", "2", "--disable-hot-restart"]);
+        self.start_part("envoy", &command)
+    }
+
+    fn start_part(&mut self, name: &str, command: &Command) -> Result<(), StackError> {
+        let log = self.directory.join(format!("{name}.log"));
+        self.parts.push(Part::start(name, command, &log)?);
+        Ok(())
+    }
+
+    async fn ready(&mut self) -> Result<(), StackError> {
+        let Ports {
+            listener,
+            admin,
+            http,
+            workbench,
+            info,
+            ..
+        } = self.ports;
+        let questions = [
+            (workbench, "/health"),
+            (info, "/health"),
+            (http, "/ready"),
+            (admin, "/ready"),
+        ];
+        for (part, (port, path)) in self.parts.iter_mut().zip(questions) {
+            part.ready(|| part::answers_ok(port, path)).await?;
+        }
+        if let Some(envoy) = self.parts.last_mut() {
+            envoy.ready(|| part::accepts(listener)).await?;
+        }
+        Ok(())
+    }
+
+    fn configuration(&self, policies: &Path) -> Value {
+        let pki = self.directory.join("pki");
+        let servers = SERVERS.map(|server| {
+            let scopes: &[&str] = if server == "info" { &["public:read"] } else { &[] };
+            json!({ "name": server, "resource": self.url(server), "scopes": scopes })
+        });
+        json!({
+            "policies": { "directory": policies },
+            "servers": servers,
+            "grpc": {
+                "listen": format!("127.0.0.1:{}", self.ports.authz),
+                "tls": {
+                    "certificate": pki.join("authz.pem"),
+                    "key": pki.join("authz-key.pem"),
+                    "client_ca": pki.join("ca.pem"),
+                },
+            },
+            "http": { "listen": format!("127.0.0.1:{}", self.ports.http) },
+            "identity": {
+                "issuers": [{ "name": "demo", "issuer": self.issuer.issuer(), "algorithms": ["ES256"] }],
+                "spiffe": { "trust_domains": [TRUST_DOMAIN] },
+                "gateways": [{
+                    "name": "envoy",
+                    "certificate": gateway(),
+                    "trusted_for": ["principal", "xfcc"],
+                }],
+            },
+            "audit": { "file": self.audit() },
+        })
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        self.issuing.abort();
+    }
+}
+
+fn gateway() -> String {
+    format!("spiffe://{TRUST_DOMAIN}/gateway/envoy")
+}
+
+fn url(listener: u16, server: &str) -> String {
+    format!("https://localhost:{listener}/{server}/mcp")
+}
+
+fn certificates(pki: &Path) -> Result<Authority, PkiError> {
+    let authority = Authority::new(crate::clock::now())?;
+    authority.write(pki)?;
+    authority.server(None)?.write(pki, "server")?;
+    authority
+        .server(Some(&format!("spiffe://{TRUST_DOMAIN}/mcp-authz")))?
+        .write(pki, "authz")?;
+    authority.workload(&gateway())?.write(pki, "gateway")?;
+    Ok(authority)
+}
+
+/// The issuer, served on a port of its own.
+async fn issue(directory: &Path) -> Result<(DevIssuer, JoinHandle<()>), StackError> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .await
+        .map_err(PartError::Ports)?;
+    let port = listener.local_addr().map_err(PartError::Ports)?.port();
+    let issuer = DevIssuer::create(
+        &directory.join("issuer"),
+        &format!("http://127.0.0.1:{port}/realms/demo"),
+    )?;
+    let router = issuer.router();
+    let serving = tokio::spawn(async move {
+        // It ends with us; there is nobody to tell.
+        let _ = axum::serve(listener, router).await;
+    });
+    Ok((issuer, serving))
+}
+
+async fn ports(wanted: Option<u16>) -> Result<Ports, PartError> {
+    let [listener, admin, authz, http, workbench, info] = part::free_ports()?;
+    let listener = match wanted {
+        Some(port) if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.is_ok() => port,
+        _ => listener,
+    };
+    Ok(Ports {
+        listener,
+        admin,
+        authz,
+        http,
+        workbench,
+        info,
+    })
+}
+
+/// Lays one JSON value over another: members replace or join members, anything else replaces.
+fn overlay(under: &mut Value, over: &Value) {
+    match (under, over) {
+        (_, Value::Null) => {}
+        (Value::Object(under), Value::Object(over)) => {
+            for (key, value) in over {
+                overlay(under.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (under, over) => *under = over.clone(),
+    }
+}
+
+/// Makes a directory for its owner alone and says its absolute path: parts run elsewhere.
+fn make(path: &Path) -> Result<PathBuf, StackError> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let failed = |source| StackError::File {
+        path: path.to_owned(),
+        source,
+    };
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(failed)?;
+    path.canonicalize().map_err(failed)
+}
+
+fn write(path: &Path, text: &str) -> Result<(), StackError> {
+    std::fs::write(path, text).map_err(|source| StackError::File {
+        path: path.to_owned(),
+        source,
+    })
+}

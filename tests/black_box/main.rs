@@ -1,0 +1,20 @@
+//! The whole way through real parts: MCP clients, Envoy, mcp-authz, MCP servers. `make tools` installs them.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test may fail on the spot"
+)]
+
+mod parts;
+
+mod audit;
+mod bodies;
+mod calls;
+mod challenges;
+mod envoy_config;
+mod paths;
+mod reload;
+mod sdks;
+mod streams;
