@@ -72,7 +72,7 @@ fn list_call_and_hear_of_progress() {
                 "workbench",
                 token.as_deref(),
                 "api_execute",
-                arguments,
+                &arguments,
             );
             assert_eq!(
                 outcome["tools"].as_array().map(Vec::len),
@@ -134,7 +134,7 @@ fn are_challenged_without_a_token_and_without_a_scope() {
                 "info",
                 token.as_deref(),
                 "get_confidential_info",
-                json!({}),
+                &json!({}),
             );
             assert!(outcome["error"].is_object(), "{sdk:?}: {outcome}");
         }
