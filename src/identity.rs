@@ -153,6 +153,16 @@ impl Verifier {
         Ok(Caller { user, workload })
     }
 
+    /// The issuers whose tokens a server takes, as they write themselves in `iss`.
+    #[must_use]
+    pub fn issuers_of(&self, server: &Server) -> Vec<String> {
+        self.issuers
+            .iter()
+            .filter(|issuer| takes(server, issuer))
+            .map(|issuer| issuer.settings.issuer.clone())
+            .collect()
+    }
+
     /// How fresh each issuer's keys are, for metrics and readiness.
     #[must_use]
     pub fn key_status(&self, now: Instant) -> Vec<KeyStatus> {

@@ -21,6 +21,8 @@ pub mod respond;
 pub mod audit;
 pub mod telemetry;
 
+pub mod pipeline;
+
 pub mod wire;
 
 pub mod dev;

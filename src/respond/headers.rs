@@ -81,7 +81,7 @@ pub fn visible(text: &str) -> String {
         }
     }
     if text.len() > LONGEST {
-        encoded.push_str("...")
+        encoded.push_str("...");
     }
     bounded(encoded)
 }

@@ -1,0 +1,192 @@
+//! The one path through the stages, and the only place that records.
+//!
+//! In: an [`Exchange`]. Out: a [`Reply`], before the exchange's deadline, whatever happens: a panic, a stage that
+//! is slow or a journal that can't be written all deny. Each decision is recorded once, before it is told; one
+//! that the gateway gave up on is recorded as `gateway_gone`.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use tracing::Instrument as _;
+
+use crate::audit::{Journal, Redactor};
+use crate::clock;
+use crate::decide::{self, Asked, Decision, Denial, Permit, Reason};
+use crate::exchange::{Decider, Exchange, Reply};
+use crate::identity::Verifier;
+use crate::inventory::{Routes, Server};
+use crate::mcp::{self, Message, Operation, Version};
+use crate::policy::{PolicySet, PolicyStore, Question, Verdict};
+use crate::respond;
+use crate::telemetry::Metrics;
+
+mod case;
+mod record;
+
+use case::Case;
+
+/// The stages, joined.
+#[derive(Debug)]
+pub struct Pipeline {
+    /// Which server a request is for.
+    pub routes: Routes,
+    /// How large and deep a message may be.
+    pub limits: mcp::Limits,
+    /// Who is calling.
+    pub verifier: Arc<Verifier>,
+    /// What the policies say.
+    pub policies: Arc<PolicyStore>,
+    /// How much of arguments and sessions is recorded.
+    pub redactor: Redactor,
+    /// Where decisions are recorded.
+    pub journal: Journal,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+/// How a request ended.
+#[derive(Debug)]
+enum Outcome {
+    /// Decided by the stages.
+    Decided(Decision),
+    /// The protected-resource metadata was asked for: public, so nobody is asked.
+    Described(String),
+}
+
+impl Decider for Pipeline {
+    async fn answer(&self, exchange: Exchange) -> Reply {
+        let _in_flight = self.metrics.in_flight();
+        let deadline = exchange.deadline;
+        // Nothing that can't be recorded is decided; that it was not is counted and logged.
+        let slot = match self.journal.reserve(deadline).await {
+            Ok(slot) => slot,
+            Err(error) => {
+                tracing::warn!(%error, "a request is denied because its decision could not be recorded");
+                let unrecorded = Denial::Unavailable(Reason::AuditUnavailable);
+                return Case::open(self, exchange, None).close(&Outcome::Decided(unrecorded.into()));
+            }
+        };
+        let mut case = Case::open(self, exchange, Some(slot));
+        let outcome = {
+            let span = case.span.clone();
+            let work = AssertUnwindSafe(self.decide(&mut case).instrument(span)).catch_unwind();
+            match tokio::time::timeout_at(deadline.into(), work).await {
+                Ok(Ok(outcome)) => outcome,
+                Ok(Err(_panic)) => Outcome::Decided(Denial::Unavailable(Reason::Panicked).into()),
+                Err(_elapsed) => Outcome::Decided(Denial::Unavailable(Reason::DeadlineExceeded).into()),
+            }
+        };
+        case.close(&outcome)
+    }
+}
+
+impl Pipeline {
+    /// Takes a request through the stages. What each finds out is kept in the case, so that a denial by a later one
+    /// can still be recorded with all that was known.
+    async fn decide(&self, case: &mut Case<'_>) -> Outcome {
+        let server = match self.routes.find(&case.exchange) {
+            Ok(server) => Arc::clone(server),
+            Err(error) => return Outcome::Decided(Denial::Route(error).into()),
+        };
+        case.server = Some(Arc::clone(&server));
+        if respond::metadata::is_well_known(&case.exchange.path) {
+            return self.describe(case, &server);
+        }
+        if !server.admits_origin(&case.exchange.headers) {
+            return Outcome::Decided(Denial::ForeignOrigin.into());
+        }
+        Outcome::Decided(match self.proceed(case, &server).await {
+            Ok(permit) => Decision::Permit(permit),
+            Err(denial) => Decision::Denial(Box::new(denial)),
+        })
+    }
+
+    async fn proceed(&self, case: &mut Case<'_>, server: &Server) -> Result<Permit, Denial> {
+        let read = mcp::read(&case.exchange, &self.limits);
+        case.marks.read = Some(clock::instant());
+        let identified = self
+            .verifier
+            .identify(&case.exchange, server, case.exchange.received)
+            .await;
+        case.marks.identified = Some(clock::instant());
+        // What was found out is kept for the record, whichever of the two failed.
+        let unread = read.map(|message| case.message = Some(message)).err();
+        // Who nobody knows learns nothing about how we read: a missing identity is told before a bad body.
+        case.caller = identified.map_err(Denial::Identity)?;
+        if let Some(refused) = unread {
+            return Err(Denial::Message(refused));
+        }
+        let message = case
+            .message
+            .as_ref()
+            .ok_or(Denial::Unavailable(Reason::Internal))?;
+        let policies = self.policies.current();
+        let asked = ask(&policies, server, message, case);
+        let decision = decide::decide(case.calls(), &case.caller, asked);
+        let headers = argument_headers(&policies, server, message);
+        case.policies = Some(policies);
+        case.marks.asked = Some(clock::instant());
+        match decision {
+            Decision::Permit(permit) => headers.map(|()| permit),
+            Decision::Denial(denial) => Err(*denial),
+        }
+    }
+
+    fn describe(&self, case: &Case<'_>, server: &Server) -> Outcome {
+        match respond::metadata::request(&case.exchange, server) {
+            Ok(()) => Outcome::Described(respond::metadata::document(
+                server,
+                &self.verifier.issuers_of(server),
+            )),
+            Err(reason) => Outcome::Decided(Denial::Metadata(reason).into()),
+        }
+    }
+}
+
+/// Asks one set of policies about every call of a message.
+fn ask(policies: &PolicySet, server: &Server, message: &Message, case: &Case<'_>) -> Vec<Asked> {
+    let of_call = |call| {
+        let question = Question {
+            server,
+            call,
+            caller: &case.caller,
+            session: message.session.as_deref(),
+            address: case.exchange.source.address,
+            version: message.version,
+            now: case.exchange.received,
+        };
+        let verdicts = policies.ask(&question);
+        let denied = verdicts
+            .as_ref()
+            .is_ok_and(|verdicts| !verdicts.iter().all(Verdict::allows));
+        Asked {
+            missing: denied.then(|| policies.step_up(&question)).flatten(),
+            verdicts,
+        }
+    };
+    message.calls().iter().map(of_call).collect()
+}
+
+/// Whether each `Mcp-Param` header says what its argument says (MCP 2026-07-28): a gateway may route by it. Told only to
+/// callers who are permitted the call.
+fn argument_headers(policies: &PolicySet, server: &Server, message: &Message) -> Result<(), Denial> {
+    if message.version < Version::V2026_07_28 {
+        return Ok(());
+    }
+    for (call, asked) in message.calls().iter().enumerate() {
+        let Operation::ToolsCall { tool, arguments } = &asked.operation else {
+            continue;
+        };
+        let Some(tool) = policies
+            .inventory()
+            .server(&server.name)
+            .and_then(|tools| tools.tool(tool))
+        else {
+            continue;
+        };
+        tool.headers_agree(arguments, &message.param_headers)
+            .map_err(|error| Denial::ArgumentHeader { call, error })?;
+    }
+    Ok(())
+}

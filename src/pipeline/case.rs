@@ -1,0 +1,166 @@
+//! One request on its way: what is known of it so far, and the promise that it is recorded once.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tracing::Span;
+use uuid::Uuid;
+
+use crate::audit::Slot;
+use crate::clock;
+use crate::decide::{Decision, Reason};
+use crate::exchange::{Exchange, Reply};
+use crate::identity::Caller;
+use crate::inventory::Server;
+use crate::mcp::{Call, Message, Operation};
+use crate::policy::PolicySet;
+use crate::respond::{self, About};
+use crate::telemetry::TraceContext;
+use crate::telemetry::trace::{conclude, decision_span};
+
+use super::record::{self, Ending};
+use super::{Outcome, Pipeline};
+
+/// A request between its arrival and its answer. Dropped before [`Case::close`], it is recorded as
+/// `gateway_gone`: the gateway gave up, nobody hears the answer.
+pub(super) struct Case<'p> {
+    pub(super) pipeline: &'p Pipeline,
+    pub(super) exchange: Exchange,
+    pub(super) decision_id: String,
+    pub(super) trace_id: Option<String>,
+    pub(super) span: Span,
+    pub(super) server: Option<Arc<Server>>,
+    pub(super) message: Option<Message>,
+    pub(super) caller: Caller,
+    pub(super) policies: Option<Arc<PolicySet>>,
+    pub(super) marks: Marks,
+    /// A place in the journal; taken when the case is recorded.
+    slot: Option<Slot>,
+    closed: bool,
+}
+
+/// When each stage was done.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Marks {
+    pub(super) read: Option<Instant>,
+    pub(super) identified: Option<Instant>,
+    pub(super) asked: Option<Instant>,
+}
+
+impl<'p> Case<'p> {
+    pub(super) fn open(pipeline: &'p Pipeline, exchange: Exchange, slot: Option<Slot>) -> Self {
+        let decision_id = decision_id(&exchange);
+        let trace = TraceContext::extract(&exchange.headers);
+        Self {
+            pipeline,
+            span: decision_span(&decision_id, trace.as_ref()),
+            trace_id: trace.map(|trace| trace.trace_id()),
+            decision_id,
+            exchange,
+            server: None,
+            message: None,
+            caller: Caller::default(),
+            policies: None,
+            marks: Marks::default(),
+            slot,
+            closed: false,
+        }
+    }
+
+    /// Every call of the request; none if it could not be read.
+    pub(super) fn calls(&self) -> &[Call] {
+        self.message.as_ref().map(Message::calls).unwrap_or_default()
+    }
+
+    /// The method that stands for the request: that of its only call, or `batch`.
+    pub(super) fn method(&self) -> &'static str {
+        match self.calls() {
+            [] if respond::metadata::is_well_known(&self.exchange.path) => "metadata",
+            [] => "unread",
+            [call] => call.operation.method(),
+            _ => "batch",
+        }
+    }
+
+    /// The action that stands for the request: `<server>/<tool>` for a call of a tool, else the method.
+    pub(super) fn action(&self) -> String {
+        match (self.calls(), &self.server) {
+            (
+                [
+                    Call {
+                        operation: Operation::ToolsCall { tool, .. },
+                        ..
+                    },
+                ],
+                Some(server),
+            ) => {
+                format!("{}/{tool}", server.name)
+            }
+            _ => self.method().to_owned(),
+        }
+    }
+
+    /// Records the outcome, then tells it. In this order: nothing is told that isn't recorded.
+    pub(super) fn close(mut self, outcome: &Outcome) -> Reply {
+        let (allowed, reason) = match outcome {
+            Outcome::Described(_) => (true, Reason::MetadataServed),
+            Outcome::Decided(Decision::Permit(_)) => (true, Reason::Allowed),
+            Outcome::Decided(Decision::Denial(denial)) => (false, denial.reason()),
+        };
+        self.record(if allowed { "allowed" } else { "denied" }, reason, Some(outcome));
+        let action = self.action();
+        let about = About {
+            decision_id: &self.decision_id,
+            server: self.server.as_deref(),
+            caller: &self.caller,
+            message: self.message.as_ref(),
+            action: &action,
+        };
+        match outcome {
+            Outcome::Described(document) => Reply::Answer(respond::describe(document.clone(), &about)),
+            Outcome::Decided(Decision::Permit(permit)) => Reply::Forward(respond::allow(permit, &about)),
+            Outcome::Decided(Decision::Denial(denial)) => Reply::Answer(respond::deny(denial, &about)),
+        }
+    }
+
+    fn record(&mut self, outcome: &'static str, reason: Reason, decided: Option<&Outcome>) {
+        self.closed = true;
+        let total = clock::instant().saturating_duration_since(self.exchange.started);
+        let server = self
+            .server
+            .as_deref()
+            .map_or("none", |server| server.name.as_str());
+        let method = self.method();
+        self.pipeline
+            .metrics
+            .decision(server, method, outcome, reason.code(), total);
+        conclude(&self.span, server, method, outcome, reason.code());
+        if let Some(slot) = self.slot.take() {
+            slot.write_all(&record::of(
+                self,
+                Ending {
+                    outcome,
+                    reason,
+                    decided,
+                    total,
+                },
+            ));
+        }
+    }
+}
+
+/// A UUID of version 7 (RFC 9562 §5.7): ids sort by the time of the decision.
+fn decision_id(exchange: &Exchange) -> String {
+    let seconds = u64::try_from(exchange.received.as_second()).unwrap_or_default();
+    let nanoseconds = u32::try_from(exchange.received.subsec_nanosecond()).unwrap_or_default();
+    let time = uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanoseconds);
+    Uuid::new_v7(time).to_string()
+}
+
+impl Drop for Case<'_> {
+    fn drop(&mut self) {
+        if !self.closed {
+            self.record("gateway_gone", Reason::GatewayGone, None);
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What the audit is told of a case: one record for each call of the request.
+
+use std::time::{Duration, Instant};
+
+use crate::audit::{Batch, Durations, PolicyEffect, Record, User};
+use crate::decide::{Decision, Reason};
+use crate::mcp::{Call, Operation, Reference};
+use crate::policy::{Outcome as Said, Verdict};
+
+use super::Outcome;
+use super::case::Case;
+
+/// How a case ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ending<'a> {
+    pub(super) outcome: &'static str,
+    pub(super) reason: Reason,
+    pub(super) decided: Option<&'a Outcome>,
+    pub(super) total: Duration,
+}
+
+/// The records of a case, in the order of its calls; one without a call where none could be read.
+pub(super) fn of(case: &Case<'_>, ending: Ending<'_>) -> Vec<Record> {
+    let common = common(case, ending);
+    let size = case.calls().len();
+    if size == 0 {
+        return vec![common];
+    }
+    let calls = case.calls().iter().enumerate();
+    calls
+        .map(|(index, call)| Record {
+            reason: Some(of_call(index, ending)),
+            method: Some(call.operation.method().to_owned()),
+            target: target(call),
+            policies: effects(verdicts(index, ending.decided)),
+            arguments: arguments(case, call),
+            batch: (size > 1).then_some(Batch { index, size }),
+            ..common.clone()
+        })
+        .collect()
+}
+
+/// What is the same for every call of a request.
+fn common(case: &Case<'_>, ending: Ending<'_>) -> Record {
+    let exchange = &case.exchange;
+    let user = case.caller.user.as_deref();
+    let session = case
+        .message
+        .as_ref()
+        .and_then(|message| message.session.as_deref());
+    Record {
+        time: exchange.received,
+        decision_id: case.decision_id.clone(),
+        outcome: ending.outcome,
+        reason: Some(ending.reason.code()),
+        server: case.server.as_ref().map(|server| server.name.to_string()),
+        method: Some(case.method().to_owned()),
+        user: user.map(|user| User {
+            issuer: user.issuer.clone(),
+            subject: user.subject.clone(),
+            username: user.username.clone(),
+        }),
+        workload: case
+            .caller
+            .workload
+            .as_ref()
+            .map(|workload| workload.spiffe_id.to_string()),
+        tenant: user
+            .map(|user| user.tenants.join(","))
+            .filter(|tenants| !tenants.is_empty()),
+        session: session.map(|session| case.pipeline.redactor.session(session)),
+        policy_version: case
+            .policies
+            .as_ref()
+            .map(|policies| policies.version().to_owned()),
+        durations_us: durations(case, ending.total),
+        trace_id: case.trace_id.clone(),
+        gateway: exchange.gateway.label(),
+        request_id: Some(exchange.request_id.clone()).filter(|id| !id.is_empty()),
+        client: exchange.source.address,
+        ..Record::default()
+    }
+}
+
+/// The reason of one call: the others of a denied batch were denied with it.
+fn of_call(index: usize, ending: Ending<'_>) -> &'static str {
+    let reason = match ending.decided {
+        Some(Outcome::Decided(Decision::Denial(denial)))
+            if denial.call().is_some_and(|call| call != index) =>
+        {
+            Reason::DeniedWithBatch
+        }
+        _ => ending.reason,
+    };
+    reason.code()
+}
+
+fn verdicts(index: usize, decided: Option<&Outcome>) -> &[Verdict] {
+    match decided {
+        Some(Outcome::Decided(Decision::Permit(permit))) => permit
+            .verdicts()
+            .get(index)
+            .map(Vec::as_slice)
+            .unwrap_or_default(),
+        Some(Outcome::Decided(Decision::Denial(denial))) if denial.call() == Some(index) => denial.verdicts(),
+        _ => &[],
+    }
+}
+
+fn effects(verdicts: &[Verdict]) -> Vec<PolicyEffect> {
+    let mut effects = Vec::new();
+    for verdict in verdicts {
+        let fired = if verdict.outcome == Said::Allowed {
+            "permit"
+        } else {
+            "forbid"
+        };
+        let lists = [
+            (fired, &verdict.fired),
+            ("error", &verdict.errored),
+            ("shadow", &verdict.shadow),
+        ];
+        for (effect, policies) in lists {
+            effects.extend(policies.iter().map(|policy| PolicyEffect {
+                id: policy.id.clone(),
+                principal: verdict.principal.as_str(),
+                effect,
+            }));
+        }
+    }
+    effects
+}
+
+/// What a call is about: a tool, a prompt, a URI, a task.
+fn target(call: &Call) -> Option<String> {
+    match &call.operation {
+        Operation::ToolsCall { tool: name, .. }
+        | Operation::PromptsGet { prompt: name, .. }
+        | Operation::Resource { uri: name, .. }
+        | Operation::Complete {
+            reference: Reference::Prompt(name) | Reference::Resource(name),
+        }
+        | Operation::Task { task: name, .. }
+        | Operation::Unknown { method: name } => Some(name.clone()),
+        Operation::Listen { uris } => Some(uris.join(" ")),
+        Operation::Initialize { offered } => Some(offered.clone()),
+        Operation::Plain { .. }
+        | Operation::Response
+        | Operation::OpenStream { .. }
+        | Operation::EndSession => None,
+    }
+}
+
+fn arguments(case: &Case<'_>, call: &Call) -> Option<crate::audit::Redacted> {
+    match &call.operation {
+        Operation::ToolsCall { arguments, .. } | Operation::PromptsGet { arguments, .. } => {
+            case.pipeline.redactor.arguments(arguments)
+        }
+        _ => None,
+    }
+}
+
+fn durations(case: &Case<'_>, total: Duration) -> Durations {
+    let between =
+        |from: Option<Instant>, to: Option<Instant>| Some(micros(to?.saturating_duration_since(from?)));
+    let marks = case.marks;
+    Durations {
+        total: micros(total),
+        read: between(Some(case.exchange.started), marks.read),
+        identity: between(marks.read, marks.identified),
+        policy: between(marks.identified, marks.asked),
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
