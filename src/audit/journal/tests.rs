@@ -1,3 +1,5 @@
+//! No record that was taken is lost: full queues and disks, lost folders, rotation, shutdown.
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;

@@ -1,3 +1,5 @@
+//! Lines are whole, ordered, bounded and can't be forged.
+
 use super::*;
 use crate::audit::{AuditSettings, Redactor, ShowArguments};
 use crate::mcp::json::{Number, Object, Value};

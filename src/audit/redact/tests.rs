@@ -1,3 +1,5 @@
+//! What a record may hold of a client's values.
+
 use super::*;
 
 const SECRET: &str = "hunter2-planted";
@@ -131,4 +133,37 @@ fn hashing_needs_a_key_of_32_bytes() {
     std::fs::write(&path, format!("{}\n", "k".repeat(32))).unwrap();
     let redactor = Redactor::new(&settings).unwrap();
     assert!(!format!("{redactor:?}").contains("kkkk"));
+}
+
+#[test]
+fn neither_values_nor_keys_nor_sessions_get_into_a_log() {
+    use std::io::Read as _;
+    let folder = tempfile::tempdir().unwrap();
+    let key_file = folder.path().join("key");
+    std::fs::write(&key_file, "planted-key-planted-key-planted-key-").unwrap();
+    let settings = AuditSettings {
+        arguments: ShowArguments::Hash,
+        key_file: Some(key_file),
+        ..AuditSettings::default()
+    };
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(std::sync::Mutex::new(log.reopen().unwrap()))
+        .finish();
+    tracing::subscriber::with_default(subscriber, || {
+        let redactor = Redactor::new(&settings).unwrap();
+        let value = crate::mcp::json::read(br#"{"password":"planted-value"}"#, 8).unwrap();
+        let shown = redactor.arguments(value.as_object().unwrap()).unwrap();
+        tracing::info!(
+            ?redactor,
+            ?shown,
+            session = redactor.session("planted-session"),
+            "recorded"
+        );
+    });
+    let mut text = String::new();
+    log.reopen().unwrap().read_to_string(&mut text).unwrap();
+    assert!(text.contains("recorded") && text.contains("password"), "{text}");
+    assert!(!text.contains("planted"), "{text}");
 }

@@ -1,3 +1,5 @@
+//! Health, readiness and metrics over HTTP, and who may ask.
+
 use axum::body::Body;
 use tower::ServiceExt as _;
 

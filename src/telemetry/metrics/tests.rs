@@ -1,3 +1,5 @@
+//! What is counted, and that no client can add a label.
+
 use super::*;
 use crate::telemetry::{AuditStatus, KeyStatus, PolicyStatus};
 

@@ -1,3 +1,5 @@
+//! Lines that a write broke off are mended.
+
 use std::sync::{Arc, Mutex};
 
 use super::*;
