@@ -6,6 +6,7 @@
 
 mod arguments;
 mod ask;
+mod bounds;
 mod case;
 mod context;
 mod declared;
@@ -17,9 +18,11 @@ mod reads;
 mod rules;
 mod schema;
 pub mod settings;
+mod step_up;
 pub mod store;
 mod suite;
 mod table;
+mod target;
 #[cfg(test)]
 mod tests;
 pub mod verdict;

@@ -1,6 +1,6 @@
 //! `policy validate` and `policy test`: whether a policy directory may rule, and what is wrong with it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use comfy_table::Cell;
@@ -77,12 +77,17 @@ fn validated(loaded: &Result<PolicySet, Vec<Problem>>, terminal: Terminal) -> mi
         Err(problems) => return refused(problems, terminal),
     };
     let failures = &set.tests().failures;
-    failures
-        .iter()
-        .for_each(|failure| terminal.failure(&failure.problem.clone().into()));
-    set.warnings()
-        .iter()
-        .for_each(|warning| terminal.failure(&warning.clone().into()));
+    for failure in failures {
+        terminal.failure(&failure.problem.clone().into());
+    }
+    for warning in set.warnings() {
+        let advice = warning
+            .help
+            .as_deref()
+            .map(|help| format!(" ({help})"))
+            .unwrap_or_default();
+        terminal.print(format!("warning: {warning}{advice}"))?;
+    }
     let mut table = terminal.table(["policies", "servers", "tools", "tests", "version"]);
     let tools: usize = set.inventory().iter().map(|server| server.iter().count()).sum();
     table.add_row([
@@ -106,16 +111,15 @@ fn tested(loaded: &Result<PolicySet, Vec<Problem>>, terminal: Terminal) -> miett
         Err(problems) => return refused(problems, terminal),
     };
     let report = set.tests();
-    report
-        .failures
-        .iter()
-        .for_each(|failure| terminal.failure(&failure.problem.clone().into()));
+    for failure in &report.failures {
+        terminal.failure(&failure.problem.clone().into());
+    }
     let mut table = terminal.table(["tests", "passed", "failed"]);
     for (file, cases) in &report.files {
         let failed = report
             .failures
             .iter()
-            .filter(|failure| failure.problem.file == PathBuf::from(file))
+            .filter(|failure| failure.problem.file == Path::new(file))
             .count();
         table.add_row([
             Cell::new(file),
@@ -128,9 +132,9 @@ fn tested(loaded: &Result<PolicySet, Vec<Problem>>, terminal: Terminal) -> miett
 }
 
 fn refused(problems: &[Problem], terminal: Terminal) -> miette::Result<()> {
-    problems
-        .iter()
-        .for_each(|problem| terminal.failure(&problem.clone().into()));
+    for problem in problems {
+        terminal.failure(&problem.clone().into());
+    }
     let things = if problems.len() == 1 { "thing" } else { "things" };
     terminal.print(format!("not valid: {} {things} to put right", problems.len()))
 }
@@ -172,4 +176,67 @@ fn list<'a>(problems: impl Iterator<Item = &'a Problem>) -> Vec<Value> {
         })
     };
     problems.map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::super::Color;
+    use super::*;
+
+    fn validate(directory: &Path, output: Output) -> miette::Result<Outcome> {
+        let args = PolicyArgs {
+            command: Command::Validate(Directory {
+                directory: directory.to_owned(),
+            }),
+        };
+        run(&args, &[], Terminal::new(output, Color::Never))
+    }
+
+    fn default() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("policies")
+    }
+
+    #[test]
+    fn yes_no_and_could_not_tell_are_told_apart() {
+        let place = tempfile::TempDir::new().unwrap();
+        for output in [Output::Table, Output::Json] {
+            assert_eq!(validate(&default(), output).unwrap(), Outcome::Yes);
+            assert_eq!(validate(place.path(), output).unwrap(), Outcome::No);
+            assert!(validate(&place.path().join("nowhere"), output).is_err());
+        }
+        let args = PolicyArgs {
+            command: Command::Test(Directory { directory: default() }),
+        };
+        assert_eq!(
+            run(&args, &[], Terminal::new(Output::Table, Color::Never)).unwrap(),
+            Outcome::Yes
+        );
+    }
+
+    #[test]
+    fn a_script_gets_file_line_and_advice() {
+        let place = tempfile::TempDir::new().unwrap();
+        for (path, bytes) in Files::read(&default()).unwrap().iter() {
+            let path = place.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
+        let wrong = "@id(\"x\")\npermit (principal in Role::\"mcp-admim\", action, resource);\n";
+        fs::write(place.path().join("x.cedar"), wrong).unwrap();
+        let loaded = PolicySet::load_and_test(&Files::read(place.path()).unwrap(), &[]);
+        let said = to_json(&loaded);
+        assert_eq!(
+            said,
+            json!({ "valid": false, "problems": [{
+                "file": "x.cedar",
+                "line": 2,
+                "column": 22,
+                "message": "Role::\"mcp-admim\" is not declared in entities.json",
+                "help": "did you mean `mcp-admin`?",
+            }] })
+        );
+        assert_eq!(validate(place.path(), Output::Table).unwrap(), Outcome::No);
+    }
 }

@@ -1,22 +1,14 @@
 //! One question to all the policies: what is asked, of whom, and what comes of it.
 
-use std::collections::BTreeSet;
-
-use cedar_policy::{Context, Entities, Entity, EntityUid, Request, RestrictedExpression};
+use cedar_policy::{Entities, Entity, EntityUid, Request};
 
 use super::context::context;
 use super::entities::{BuildError, Fixed, StepUp, build, uid};
-use super::evaluate::{Engine, Rule, in_scope};
+use super::evaluate::Engine;
+use super::target::{MAX_LISTENED, Target};
 use super::verdict::{Principal, Verdict};
 use super::{Question, load, suite};
 use crate::inventory::{ArgumentError, Files, Inventory, Place, Problem, Requirement, Server};
-use crate::mcp::call::{Operation, Reference};
-use crate::mcp::json;
-
-/// URIs that one `subscriptions/listen` may name: each is asked about.
-const MAX_LISTENED: usize = 256;
-/// Policies whose `@scope` and `@acr` are tried one by one before all are tried together.
-const MAX_STEPS: usize = 16;
 
 /// Everything that decides: the policies of one directory as they were at one moment, with the tools they are about.
 #[derive(Debug)]
@@ -74,16 +66,6 @@ impl AskError {
             Self::Build(_) => "internal",
         }
     }
-}
-
-/// What is asked for, in Cedar's words.
-struct Target {
-    action: String,
-    resource: EntityUid,
-    /// Unless the action's store has it: a tool.
-    entity: Option<Entity>,
-    arguments: Option<RestrictedExpression>,
-    omitted: Vec<Place>,
 }
 
 impl PolicySet {
@@ -157,90 +139,7 @@ impl PolicySet {
         self.ask_as(question, &StepUp::default())
     }
 
-    /// What the user's token would need for this call to be allowed, if scopes or a stronger login is all that it lacks.
-    ///
-    /// Only what policies name in `@scope` and `@acr` is tried, fewest first, and only what, when asked again with it, is
-    /// allowed for every principal counts.
-    #[must_use]
-    pub fn step_up(&self, question: &Question<'_>) -> Option<StepUp> {
-        let user = question.caller.user.as_ref()?;
-        let lacking = |step: &StepUp| StepUp {
-            scopes: step
-                .scopes
-                .iter()
-                .filter(|scope| !user.scopes.contains(scope))
-                .cloned()
-                .collect(),
-            acr: step.acr.clone().filter(|acr| user.acr.as_ref() != Some(acr)),
-        };
-        let mut steps: Vec<StepUp> = self
-            .engine
-            .rules()
-            .filter(|rule| !rule.shadow && lacking(&rule.step) != StepUp::default())
-            .filter(|rule| self.fits(question, rule))
-            .map(|rule| lacking(&rule.step))
-            .collect();
-        steps.sort_by_key(|step| {
-            (
-                step.acr.is_some(),
-                step.scopes.len(),
-                step.scopes.clone(),
-                step.acr.clone(),
-            )
-        });
-        steps.dedup();
-        steps.truncate(MAX_STEPS);
-        let together = StepUp {
-            scopes: steps.iter().flat_map(|step| step.scopes.clone()).collect(),
-            acr: steps.iter().find_map(|step| step.acr.clone()),
-        };
-        let scopes_together = StepUp {
-            acr: None,
-            ..together.clone()
-        };
-        steps
-            .into_iter()
-            .chain([scopes_together, together])
-            .find(|step| *step != StepUp::default() && self.allows(question, step))
-    }
-
-    /// All the scopes that the user's token lacks, if with them every principal would be allowed.
-    #[must_use]
-    pub fn missing_scopes(&self, question: &Question<'_>) -> Option<BTreeSet<String>> {
-        let step = self.step_up(question)?;
-        (step.acr.is_none() && !step.scopes.is_empty()).then_some(step.scopes)
-    }
-
-    /// Whether a policy that names this step-up has the call in its scope, for one of its principals.
-    fn fits(&self, question: &Question<'_>, rule: &Rule) -> bool {
-        let Ok((principals, entities)) = self.principals(question, &StepUp::default()) else {
-            return false;
-        };
-        let action_fits = |target: &Target| {
-            let store = self.store(target, &entities).ok()?;
-            let action = uid(&self.fixed.types.action, &target.action);
-            let fits = principals.iter().any(|(_, id)| {
-                let request = Request::new(
-                    id.clone(),
-                    action.clone(),
-                    target.resource.clone(),
-                    Context::empty(),
-                    None,
-                );
-                request.is_ok_and(|request| in_scope(&rule.policy, &request, &store))
-            });
-            Some(fits)
-        };
-        let targets = self.targets(question).unwrap_or_default();
-        targets.iter().any(|target| action_fits(target).unwrap_or(false))
-    }
-
-    fn allows(&self, question: &Question<'_>, step: &StepUp) -> bool {
-        self.ask_as(question, step)
-            .is_ok_and(|verdicts| !verdicts.is_empty() && verdicts.iter().all(Verdict::allows))
-    }
-
-    fn ask_as(&self, question: &Question<'_>, step: &StepUp) -> Result<Vec<Verdict>, AskError> {
+    pub(super) fn ask_as(&self, question: &Question<'_>, step: &StepUp) -> Result<Vec<Verdict>, AskError> {
         let (principals, entities) = self.principals(question, step)?;
         let mut verdicts: Vec<Verdict> = Vec::with_capacity(principals.len());
         for target in self.targets(question)? {
@@ -287,7 +186,7 @@ impl PolicySet {
 
     /// Whom to ask about, and every identity as an entity: policies may look at the other one through the context.
     #[expect(clippy::type_complexity, reason = "two lists that are made together")]
-    fn principals(
+    pub(super) fn principals(
         &self,
         question: &Question<'_>,
         step: &StepUp,
@@ -322,108 +221,12 @@ impl PolicySet {
         Ok((principals, entities))
     }
 
-    fn store(&self, target: &Target, entities: &[Entity]) -> Result<Entities, AskError> {
+    pub(super) fn store(&self, target: &Target, entities: &[Entity]) -> Result<Entities, AskError> {
         let fixed = self
             .fixed
             .store(&target.action)
             .ok_or_else(|| BuildError(format!("no action `{}` in the schema", target.action)))?;
         let added = entities.iter().cloned().chain(target.entity.clone());
         Ok(fixed.clone().add_entities(added, None).map_err(build)?)
-    }
-
-    /// What a call asks for: one thing, but for `subscriptions/listen`, which also reads each resource that it names.
-    fn targets(&self, question: &Question<'_>) -> Result<Vec<Target>, AskError> {
-        let operation = &question.call.operation;
-        let method = operation.method();
-        let target = match operation {
-            Operation::ToolsCall { tool, arguments } => self.tool(question, tool, arguments)?,
-            Operation::PromptsGet { prompt, .. } => self.prompt(question, method, prompt)?,
-            Operation::Resource { uri, .. } => self.resource(question, method, uri)?,
-            Operation::Complete {
-                reference: Reference::Prompt(prompt),
-            } => self.prompt(question, method, prompt)?,
-            Operation::Complete {
-                reference: Reference::Resource(uri),
-            } => self.resource(question, method, uri)?,
-            Operation::Listen { uris } => return self.listen(question, uris),
-            Operation::OpenStream { .. } | Operation::EndSession => match question.session {
-                // The session is among the entities already.
-                Some(session) => plain(method, uid(&self.fixed.types.session, session), None),
-                None => self.server(question, method),
-            },
-            Operation::Initialize { .. }
-            | Operation::Task { .. }
-            | Operation::Plain { .. }
-            | Operation::Response
-            | Operation::Unknown { .. } => self.server(question, method),
-        };
-        Ok(vec![target])
-    }
-
-    fn listen(&self, question: &Question<'_>, uris: &[String]) -> Result<Vec<Target>, AskError> {
-        if uris.len() > MAX_LISTENED {
-            return Err(AskError::TooManyResources);
-        }
-        let mut targets = vec![self.server(question, "subscriptions/listen")];
-        for uri in uris {
-            targets.push(self.resource(question, "resources/subscribe", uri)?);
-        }
-        Ok(targets)
-    }
-
-    /// A tool: its action, with arguments that fit it.
-    fn tool(
-        &self,
-        question: &Question<'_>,
-        tool: &str,
-        arguments: &json::Object,
-    ) -> Result<Target, AskError> {
-        let server = self.inventory.server(&question.server.name);
-        let tool = server
-            .and_then(|server| server.tool(tool))
-            .ok_or(AskError::UnknownTool)?;
-        tool.accept(arguments, question.server.undeclared_arguments)?;
-        let converted = tool.to_cedar(arguments);
-        Ok(Target {
-            action: tool.action.clone(),
-            resource: uid(&self.fixed.types.tool, &tool.action),
-            entity: None,
-            arguments: Some(converted.record),
-            omitted: converted.omitted,
-        })
-    }
-
-    fn server(&self, question: &Question<'_>, method: &str) -> Target {
-        plain(
-            method,
-            uid(&self.fixed.types.server, question.server.name.as_str()),
-            None,
-        )
-    }
-
-    fn resource(&self, question: &Question<'_>, method: &str, uri: &str) -> Result<Target, AskError> {
-        let id = uid(&self.fixed.types.resource, uri);
-        let server = question.server.name.as_str();
-        let entity = self.fixed.below_server(id.clone(), Some(("uri", uri)), server)?;
-        Ok(plain(method, id, Some(entity)))
-    }
-
-    fn prompt(&self, question: &Question<'_>, method: &str, prompt: &str) -> Result<Target, AskError> {
-        let server = question.server.name.as_str();
-        let id = uid(&self.fixed.types.prompt, &format!("{server}/{prompt}"));
-        let entity = self
-            .fixed
-            .below_server(id.clone(), Some(("name", prompt)), server)?;
-        Ok(plain(method, id, Some(entity)))
-    }
-}
-
-fn plain(method: &str, resource: EntityUid, entity: Option<Entity>) -> Target {
-    Target {
-        action: method.to_owned(),
-        resource,
-        entity,
-        arguments: None,
-        omitted: Vec::new(),
     }
 }

@@ -204,10 +204,11 @@ pub(super) fn version(files: &Files) -> String {
             context.update(part);
         }
     }
-    context
-        .finish()
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let mut version = String::with_capacity(64);
+    for byte in context.finish().as_ref() {
+        for nibble in [byte >> 4, byte & 15] {
+            version.extend(char::from_digit(nibble.into(), 16));
+        }
+    }
+    version
 }

@@ -1,11 +1,13 @@
 //! `*.cedar`: policies with what is known of each, checked beyond what Cedar's parser asks for.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::str::FromStr as _;
 use std::sync::Arc;
 
 use cedar_policy::{EntityUid, Policy, PolicyId, PolicySet};
 
+use super::bounds;
 use super::declared::{Declared, is_path, must_be_declared};
 use super::entities::StepUp;
 use super::evaluate::Rule;
@@ -71,6 +73,10 @@ impl Rules {
     }
 
     fn file(&mut self, path: &str, source: &Arc<str>, problems: &mut Vec<Problem>) {
+        if let Err(problem) = bounds::check(path, source) {
+            problems.push(problem);
+            return;
+        }
         let set = match PolicySet::from_str(source) {
             Ok(set) => set,
             Err(errors) => {
@@ -240,12 +246,19 @@ fn unknown(
     }
 }
 
+/// As [`Files::under`] finds them: the ending is case-sensitive.
+fn is_policy(path: &str) -> bool {
+    Path::new(path)
+        .extension()
+        .is_some_and(|ending| ending == "cedar")
+}
+
 /// Policies in folders rule nothing, and silence about that would surprise.
 fn misplaced(files: &Files) -> Vec<Problem> {
     files
         .iter()
         .map(|(path, _)| path)
-        .filter(|path| path.ends_with(".cedar") && path.contains('/') && !path.starts_with("invariants/"))
+        .filter(|path| is_policy(path) && path.contains('/') && !path.starts_with("invariants/"))
         .map(|path| {
             Problem::new(path, "policies in folders are not read")
                 .help("move the file into the policy directory itself")

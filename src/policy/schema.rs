@@ -5,6 +5,7 @@ use std::sync::Arc;
 use cedar_policy::{Schema, SchemaFragment};
 use serde_json::Value;
 
+use super::bounds;
 use crate::inventory::schema::Attributes;
 use crate::inventory::{Files, Inventory, Problem, Requirement, Server, ServerName};
 
@@ -21,6 +22,7 @@ pub(super) fn join(files: &Files, inventory: &Inventory, servers: &[Server]) -> 
             "there is no such file: it declares the entity types and the actions of MCP itself",
         )
     })?;
+    bounds::check(BASE, &source)?;
     let (base, _) =
         SchemaFragment::from_cedarschema_str(&source).map_err(|error| diagnostic(BASE, &source, &error))?;
     let declared = base

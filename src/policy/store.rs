@@ -75,7 +75,7 @@ impl PolicyStore {
         let files = stable(directory)?;
         let set = PolicySet::load(&files, &servers)?;
         let mut store = Self::of(set, now);
-        store.directory = directory.to_owned();
+        directory.clone_into(&mut store.directory);
         store.servers = servers;
         Ok(store)
     }
@@ -207,7 +207,7 @@ impl PolicyStore {
                 )),
                 Ok(_) => {}
                 Err(error) => {
-                    tracing::error!(%error, "loading the policy directory failed: what ruled before goes on")
+                    tracing::error!(%error, "loading the policy directory failed: what ruled before goes on");
                 }
             }
         }
@@ -240,7 +240,8 @@ fn stable(directory: &Path) -> Result<Files, Vec<Problem>> {
 
 /// Stands for the version of a directory that can't be read, so that each way is told once.
 fn unreadable(problems: &[Problem]) -> String {
-    problems.iter().map(|problem| format!("{problem}\n")).collect()
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    lines.join("\n")
 }
 
 /// Waits until changes stop, within bounds.

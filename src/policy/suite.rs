@@ -24,7 +24,7 @@ use serde_json::Value;
 use serde_saphyr::Spanned;
 
 use super::case::{Case, People};
-use super::table::{Matrix, cells};
+use super::table::{Matrix, Placed, cells};
 use super::{PolicySet, case};
 use crate::identity::Workload;
 use crate::identity::spiffe::SpiffeId;
@@ -143,7 +143,7 @@ pub(super) fn run(set: &PolicySet, files: &Files, servers: &[Server]) -> Result<
 struct Resolved {
     source: Arc<str>,
     people: People,
-    cases: Vec<(Case, (usize, usize))>,
+    cases: Vec<Placed>,
 }
 
 fn read(files: &Files, path: &str) -> Result<(Arc<str>, TestFile), Vec<Problem>> {
@@ -185,7 +185,7 @@ fn resolve(path: &str, source: &Arc<str>, file: TestFile) -> Result<Resolved, Ve
         workloads,
         arguments: file.arguments,
     };
-    let mut cases: Vec<(Case, (usize, usize))> = file
+    let mut cases: Vec<Placed> = file
         .cases
         .into_iter()
         .map(|case| (case.value, line_column(&case.referenced)))

@@ -35,8 +35,11 @@ enum Axis {
     Method,
 }
 
+/// A case with its line and column in the file, both from 1.
+pub(super) type Placed = (Case, (usize, usize));
+
 /// The cells as cases, each with its line and column in the file.
-pub(super) fn cells(matrix: &Matrix) -> Result<Vec<(Case, (usize, usize))>, String> {
+pub(super) fn cells(matrix: &Matrix) -> Result<Vec<Placed>, String> {
     let (first_line, _) = line_column(&matrix.table.referenced);
     // Of a block scalar (`table: |`), the place is where its text begins.
     let lines = matrix.table.value.lines().zip(first_line..);

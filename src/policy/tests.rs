@@ -1,6 +1,7 @@
 //! The policy stage as a whole.
 
 mod asking;
+mod hostile;
 mod loading;
 mod plain;
 mod reloading;
@@ -40,7 +41,9 @@ fn only(policies: &str) -> Files {
     let default = Files::read(&directory()).unwrap();
     let kept = default
         .iter()
-        .filter(|(path, _)| !path.starts_with("tests/") && !path.ends_with(".cedar"))
+        .filter(|(path, _)| {
+            !path.starts_with("tests/") && Path::new(path).extension().is_none_or(|ending| ending != "cedar")
+        })
         .map(|(path, bytes)| (path.to_owned(), bytes.to_vec()));
     kept.chain([("own.cedar".to_owned(), policies.as_bytes().to_vec())])
         .collect()

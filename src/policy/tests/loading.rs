@@ -2,6 +2,16 @@
 
 use super::*;
 
+/// A mistake of an author, and what is said to it.
+#[derive(serde::Deserialize)]
+struct Mistake {
+    policies: String,
+    place: String,
+    message: String,
+    #[serde(default)]
+    help: String,
+}
+
 fn problems(files: &Files) -> Vec<Problem> {
     PolicySet::load(files, &[]).err().unwrap_or_default()
 }
@@ -16,99 +26,26 @@ fn the_default_directory_loads_and_passes_its_own_tests() {
 
 #[test]
 fn authors_mistakes_are_errors_with_their_line_and_a_suggestion() {
-    let scope = "(principal is User, action == Action::\"workbench/db_read\", resource)";
-    let cases: Vec<(String, &str, &str, &str)> = vec![
-        ("permit (principal, action, resource)".into(), "own.cedar:1:", "unexpected end of input", ""),
-        ("\npermit (principal, action, resource);".into(), "own.cedar:2:1", "a policy without an `@id`", "@id("),
-        ("@id(\"\") permit (principal, action, resource);".into(), "own.cedar:1:1", "an `@id` has 1 to 128 bytes", ""),
-        (
-            "@id(\"a\") permit (principal, action, resource);\n@id(\"a\") forbid (principal, action, resource);".into(),
-            "own.cedar:2:1", "the `@id` `a` is taken", "own.cedar:1 has it already",
-        ),
-        (
-            "@id(\"a\")\n@raeson(\"why\")\npermit (principal, action, resource);".into(),
-            "own.cedar:2:1", "unknown annotation `@raeson`", "did you mean `reason`?",
-        ),
-        (
-            "@id(\"a\") @scope(\" \") permit (principal, action, resource);".into(),
-            "own.cedar:1:10", "`@scope` names no scope", "",
-        ),
-        (
-            "@id(\"a\") permit (principal == ?principal, action, resource);".into(),
-            "own.cedar:1:31", "policy templates are not supported", "write the entity in the slot's place",
-        ),
-        (
-            "@id(\"a\")\npermit (principal in Role::\"mcp-admim\", action, resource);".into(),
-            "own.cedar:2:22", "Role::\"mcp-admim\" is not declared in entities.json", "did you mean `mcp-admin`?",
-        ),
-        (
-            "@id(\"a\") permit (principal in TrustTier::\"trustd\", action, resource);".into(),
-            "own.cedar:1:31", "TrustTier::\"trustd\" is not declared", "did you mean `trusted`?",
-        ),
-        (
-            "@id(\"a\") permit (principal, action, resource) when { resource in ToolGroup::\"shel\" };".into(),
-            "own.cedar:1:", "ToolGroup::\"shel\" is not declared", "did you mean `shell`?",
-        ),
-        (
-            "@id(\"a\") permit (principal in Group::\"staff\", action, resource);".into(),
-            "own.cedar:1:31", "Group::\"staff\" is not declared", "declare it",
-        ),
-        (
-            "@id(\"a\") permit (principal, action, resource in Server::\"workbnech\");".into(),
-            "own.cedar:1:", "there is no such server", "did you mean `workbench`?",
-        ),
-        (
-            "@id(\"a\") permit (principal in WorkloadPath::\"spiffe://a/b/\", action, resource);".into(),
-            "own.cedar:1:31", "is no prefix of a SPIFFE ID", "",
-        ),
-        (
-            "@id(\"a\") permit (principal, action == Action::\"workbench/fs_raed\", resource);".into(),
-            "own.cedar:1:", "unrecognized action `Action::\"workbench/fs_raed\"`", "fs_read",
-        ),
-        (
-            format!("@id(\"a\") permit {scope}\nwhen {{ context.arguments.lmit <= 100 }};"),
-            "own.cedar:2:", "attribute `arguments.lmit`", "did you mean `limit`?",
-        ),
-        (
-            format!("@id(\"a\") permit {scope}\nwhen {{ context.arguments has lmit && context.arguments.lmit <= 100 }};"),
-            "own.cedar:2:", "no tool in this policy's scope has the argument `lmit`", "did you mean `limit`?",
-        ),
-        (
-            format!("@id(\"a\") forbid {scope}\nwhen {{ true }} unless {{ context.arguments has lmit || true }};"),
-            "own.cedar:2:", "has the argument `lmit`", "did you mean `limit`?",
-        ),
-        (
-            format!("@id(\"a\") permit {scope} when {{ principal has emial }};"),
-            "own.cedar:1:", "policy is impossible", "behind `has` may be misspelt",
-        ),
-        (
-            format!("@id(\"a\") permit {scope} when {{ context.arguments.sql > 3 }};"),
-            "own.cedar:1:", "expected", "",
-        ),
-        (
-            "@id(\"a\") permit (principal is User, action == Action::\"workbench/db_admin\", resource)\n\
-             when { context.arguments.privilege == \"selcet\" };"
-                .into(),
-            "own.cedar:2:", "no tool takes \"selcet\" for `arguments.privilege`", "did you mean `select`?",
-        ),
-        (
-            "@id(\"a\") permit (principal is User, action in Action::\"lifecycle\", resource is Tool);".into(),
-            "own.cedar:1:", "", "no action of its scope applies",
-        ),
-    ];
-    let mut unmet = String::new();
-    for (policies, place, message, help) in cases {
-        let found = problems(&only(&policies));
+    let cases: Vec<Mistake> = serde_saphyr::from_str(include_str!("mistakes.yaml")).unwrap();
+    let mut unmet = Vec::new();
+    for Mistake {
+        policies,
+        place,
+        message,
+        help,
+    } in &cases
+    {
+        let found = problems(&only(policies));
         let matching = found.iter().find(|problem| {
-            problem.to_string().starts_with(place)
+            problem.to_string().starts_with(place.as_str())
                 && problem.message.contains(message)
                 && problem.help.as_deref().unwrap_or_default().contains(help)
         });
         if matching.is_none() {
-            unmet.push_str(&format!("{policies}\n  found: {}\n", shown(&found)));
+            unmet.push(format!("{policies}\n  found: {}", shown(&found)));
         }
     }
-    assert!(unmet.is_empty(), "{unmet}");
+    assert!(unmet.is_empty(), "{}", unmet.join("\n"));
 }
 
 #[test]

@@ -170,7 +170,7 @@ fn plain(set: &PolicySet, question: &Question<'_>, action: &str) -> Vec<(bool, B
     // With the schema: what we build conforms to it.
     let declared = set.plain.declared.clone();
     let actions: Entities = Entities::from_entities([], Some(schema)).unwrap();
-    let known: BTreeSet<_> = declared.iter().map(|entity| entity.uid()).collect();
+    let known: BTreeSet<_> = declared.iter().map(cedar_policy::Entity::uid).collect();
     let actions = actions
         .iter()
         .filter(|action| !known.contains(&action.uid()))

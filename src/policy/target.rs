@@ -1,0 +1,120 @@
+//! A call of MCP as Cedar's action and resource.
+
+use cedar_policy::{Entity, EntityUid, RestrictedExpression};
+
+use super::entities::uid;
+use super::{AskError, PolicySet, Question};
+use crate::inventory::Place;
+use crate::mcp::call::{Operation, Reference};
+use crate::mcp::json;
+
+/// URIs that one `subscriptions/listen` may name: each is asked about.
+pub(super) const MAX_LISTENED: usize = 256;
+
+/// What is asked for, in Cedar's words.
+pub(super) struct Target {
+    pub(super) action: String,
+    pub(super) resource: EntityUid,
+    /// Unless the action's store has it: a tool.
+    pub(super) entity: Option<Entity>,
+    pub(super) arguments: Option<RestrictedExpression>,
+    pub(super) omitted: Vec<Place>,
+}
+
+impl PolicySet {
+    /// What a call asks for: one thing, but for `subscriptions/listen`, which also reads each resource that it names.
+    pub(super) fn targets(&self, question: &Question<'_>) -> Result<Vec<Target>, AskError> {
+        let operation = &question.call.operation;
+        let method = operation.method();
+        let target = match operation {
+            Operation::ToolsCall { tool, arguments } => self.tool(question, tool, arguments)?,
+            Operation::PromptsGet { prompt, .. } => self.prompt(question, method, prompt)?,
+            Operation::Resource { uri, .. } => self.resource(question, method, uri)?,
+            Operation::Complete {
+                reference: Reference::Prompt(prompt),
+            } => self.prompt(question, method, prompt)?,
+            Operation::Complete {
+                reference: Reference::Resource(uri),
+            } => self.resource(question, method, uri)?,
+            Operation::Listen { uris } => return self.listen(question, uris),
+            Operation::OpenStream { .. } | Operation::EndSession => match question.session {
+                // The session is among the entities already.
+                Some(session) => plain(method, uid(&self.fixed.types.session, session), None),
+                None => self.server(question, method),
+            },
+            Operation::Initialize { .. }
+            | Operation::Task { .. }
+            | Operation::Plain { .. }
+            | Operation::Response
+            | Operation::Unknown { .. } => self.server(question, method),
+        };
+        Ok(vec![target])
+    }
+
+    fn listen(&self, question: &Question<'_>, uris: &[String]) -> Result<Vec<Target>, AskError> {
+        if uris.len() > MAX_LISTENED {
+            return Err(AskError::TooManyResources);
+        }
+        let mut targets = vec![self.server(question, "subscriptions/listen")];
+        for uri in uris {
+            targets.push(self.resource(question, "resources/subscribe", uri)?);
+        }
+        Ok(targets)
+    }
+
+    /// A tool: its action, with arguments that fit it.
+    fn tool(
+        &self,
+        question: &Question<'_>,
+        tool: &str,
+        arguments: &json::Object,
+    ) -> Result<Target, AskError> {
+        let server = self.inventory.server(&question.server.name);
+        let tool = server
+            .and_then(|server| server.tool(tool))
+            .ok_or(AskError::UnknownTool)?;
+        tool.accept(arguments, question.server.undeclared_arguments)?;
+        let converted = tool.to_cedar(arguments);
+        Ok(Target {
+            action: tool.action.clone(),
+            resource: uid(&self.fixed.types.tool, &tool.action),
+            entity: None,
+            arguments: Some(converted.record),
+            omitted: converted.omitted,
+        })
+    }
+
+    fn server(&self, question: &Question<'_>, method: &str) -> Target {
+        plain(
+            method,
+            uid(&self.fixed.types.server, question.server.name.as_str()),
+            None,
+        )
+    }
+
+    fn resource(&self, question: &Question<'_>, method: &str, uri: &str) -> Result<Target, AskError> {
+        let id = uid(&self.fixed.types.resource, uri);
+        let server = question.server.name.as_str();
+        let entity = self.fixed.below_server(id.clone(), Some(("uri", uri)), server)?;
+        Ok(plain(method, id, Some(entity)))
+    }
+
+    fn prompt(&self, question: &Question<'_>, method: &str, prompt: &str) -> Result<Target, AskError> {
+        let server = question.server.name.as_str();
+        let id = uid(&self.fixed.types.prompt, &format!("{server}/{prompt}"));
+        let entity = self
+            .fixed
+            .below_server(id.clone(), Some(("name", prompt)), server)?;
+        Ok(plain(method, id, Some(entity)))
+    }
+}
+
+fn plain(method: &str, resource: EntityUid, entity: Option<Entity>) -> Target {
+    Target {
+        action: method.to_owned(),
+        resource,
+        entity,
+        arguments: None,
+        omitted: Vec::new(),
+    }
+}
