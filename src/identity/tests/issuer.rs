@@ -73,6 +73,7 @@ impl TestIssuer {
         let router = Router::new()
             .route("/realms/demo/.well-known/openid-configuration", get(discovery))
             .route("/realms/demo/certs", get(certs))
+            .route("/realms/demo/moved", get(moved))
             .with_state(Arc::clone(&self.inside));
         let listener = TcpListener::bind(self.address).await.unwrap();
         self.task = Some(tokio::spawn(async move {
@@ -137,11 +138,18 @@ async fn certs(State(inside): State<Arc<Inside>>) -> Response {
         Mood::Html => ([(header::CONTENT_TYPE, "text/html")], "<html>Sign in</html>").into_response(),
         Mood::Redirect => (
             StatusCode::FOUND,
-            [(header::LOCATION, format!("{}/certs", inside.url))],
+            [(header::LOCATION, format!("{}/moved", inside.url))],
             keys,
         )
             .into_response(),
-        Mood::Endless => " ".repeat(1 << 20).into_response(),
+        Mood::Endless => (keys + &" ".repeat(1 << 20)).into_response(),
         Mood::NotKeys => r#"{"keys":{}}"#.into_response(),
     }
+}
+
+/// Where a redirect leads: to good keys, for whoever follows it.
+async fn moved(State(inside): State<Arc<Inside>>) -> Response {
+    json!({ "keys": *inside.keys.lock().unwrap() })
+        .to_string()
+        .into_response()
 }
