@@ -128,7 +128,8 @@ impl PolicyStore {
         };
         let found = version(&files);
         let ruling = *self.status.borrow().version == *found;
-        if ruling && refused.0.is_none() || refused.0.as_ref() == Some(&found) {
+        let told = self.status.borrow().last_error.is_none();
+        if ruling && told || refused.0.as_ref() == Some(&found) {
             return Reload::Unchanged;
         }
         if ruling {
@@ -187,6 +188,20 @@ impl PolicyStore {
         Reload::Refused
     }
 
+    /// A load that ended by itself, which is a fault of ours: what ruled goes on, and the status says so.
+    fn failed(&self, error: &str, now: Timestamp) {
+        tracing::error!(
+            error,
+            "loading the policy directory failed: what ruled before goes on"
+        );
+        let problem = Problem::new(".", format!("loading the directory failed: {error}"));
+        self.status.send_modify(|status| {
+            status.last_attempt = now;
+            status.last_error = Some(Arc::from([problem]));
+            status.refusals = status.refusals.saturating_add(1);
+        });
+    }
+
     /// Watches the directory for as long as it is polled: changes that follow on one another are loaded once.
     pub async fn watch(self: Arc<Self>, settings: Settings) {
         let changed = Arc::new(Notify::new());
@@ -206,9 +221,7 @@ impl PolicyStore {
                     self::watcher(&self.directory, &changed),
                 )),
                 Ok(_) => {}
-                Err(error) => {
-                    tracing::error!(%error, "loading the policy directory failed: what ruled before goes on");
-                }
+                Err(error) => self.failed(&error.to_string(), clock::now()),
             }
         }
     }
