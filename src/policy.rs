@@ -19,6 +19,7 @@ mod rules;
 mod schema;
 pub mod settings;
 mod step_up;
+mod strays;
 pub mod store;
 mod suite;
 mod table;

@@ -1,7 +1,6 @@
 //! `*.cedar`: policies with what is known of each, checked beyond what Cedar's parser asks for.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::str::FromStr as _;
 use std::sync::Arc;
 
@@ -13,6 +12,7 @@ use super::entities::StepUp;
 use super::evaluate::Rule;
 use super::reads::Reads;
 use super::schema::diagnostic;
+use super::strays;
 use super::verdict::Fired;
 use crate::inventory::{Files, Inventory, Problem};
 
@@ -55,7 +55,7 @@ impl Rules {
     /// Reads every policy file.
     pub(super) fn read(files: &Files) -> Result<Self, Vec<Problem>> {
         let mut rules = Self::default();
-        let mut problems = misplaced(files);
+        let mut problems = strays::check(files);
         for path in files.under("", ".cedar") {
             match files.text(path) {
                 Ok(source) => rules.file(path, &source.unwrap_or_default(), &mut problems),
@@ -244,26 +244,6 @@ fn unknown(
         }
         _ => None,
     }
-}
-
-/// As [`Files::under`] finds them: the ending is case-sensitive.
-fn is_policy(path: &str) -> bool {
-    Path::new(path)
-        .extension()
-        .is_some_and(|ending| ending == "cedar")
-}
-
-/// Policies in folders rule nothing, and silence about that would surprise.
-fn misplaced(files: &Files) -> Vec<Problem> {
-    files
-        .iter()
-        .map(|(path, _)| path)
-        .filter(|path| is_policy(path) && path.contains('/') && !path.starts_with("invariants/"))
-        .map(|path| {
-            Problem::new(path, "policies in folders are not read")
-                .help("move the file into the policy directory itself")
-        })
-        .collect()
 }
 
 fn number(id: &PolicyId) -> usize {
