@@ -9,12 +9,17 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use miette::IntoDiagnostic as _;
 
 pub use terminal::{Color, Output, Terminal};
 
+mod check;
 mod completions;
+mod config;
+mod configured;
 pub mod demo;
 pub mod policy;
+mod serve;
 mod terminal;
 pub mod token;
 pub mod tools;
@@ -44,7 +49,23 @@ Exit codes:
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Serve(serve::Args),
+    Demo(demo::DemoArgs),
+    Check(check::Args),
+    Policy(Policy),
+    Tools(tools::ToolsArgs),
+    Token(token::TokenArgs),
+    Config(config::Args),
     Completions(completions::Args),
+}
+
+/// `policy` looks at the servers of a configuration, where there is one.
+#[derive(Debug, clap::Args)]
+struct Policy {
+    #[command(flatten)]
+    args: policy::PolicyArgs,
+    #[command(flatten)]
+    file: configured::ConfigFile,
 }
 
 /// What a command found out. That it could not is an error instead.
@@ -94,9 +115,27 @@ fn tree() -> clap::Command {
 }
 
 fn dispatch(command: Command, terminal: Terminal) -> miette::Result<Outcome> {
-    match command {
-        Command::Completions(args) => completions::run(&args, terminal),
-    }
+    // TLS of every kind (gateways, issuers, MCP servers) uses this one; an earlier choice is the same.
+    let _chosen = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .into_diagnostic()?;
+    let outcome = runtime.block_on(async {
+        match command {
+            Command::Serve(args) => serve::run(args, terminal).await,
+            Command::Demo(args) => demo::run(args, terminal).await,
+            Command::Check(args) => check::run(args, terminal).await,
+            Command::Policy(Policy { args, file }) => policy::run(&args, &file.servers(terminal)?, terminal),
+            Command::Tools(args) => tools::run(args, terminal).await,
+            Command::Token(args) => token::run(args, terminal).await,
+            Command::Config(args) => config::run(&args, terminal),
+            Command::Completions(args) => completions::run(&args, terminal),
+        }
+    });
+    // What is left, a connection that nobody closes, doesn't keep the process.
+    runtime.shutdown_background();
+    outcome
 }
 
 #[cfg(test)]

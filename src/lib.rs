@@ -25,6 +25,10 @@ pub mod pipeline;
 
 pub mod wire;
 
+pub mod config;
+
+pub mod app;
+
 pub mod dev;
 
 pub mod cli;

@@ -19,6 +19,11 @@ use crate::identity::{IdentityError, Verifier};
 /// The token comes from the argument, or from standard input, which leaves no trace in the shell's history. With the
 /// issuer's keys its signature is verified too. The settings of the issuer are the defaults.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  mcp-authz token mint --user alice | mcp-authz token inspect
+  mcp-authz token inspect --audience https://mcp.example/info/mcp < token.txt
+  mcp-authz token inspect --issuer https://id.example/realms/mcp --discover < token.txt")]
 pub(super) struct Args {
     /// The token, or `-` to read it from standard input
     #[arg(default_value = "-", hide_default_value = true)]

@@ -11,6 +11,11 @@ use crate::dev::{DevIssuer, Mint, TokenKind};
 
 /// Issue a token of the dev issuer, as Keycloak writes them; also expired or otherwise bad ones
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  mcp-authz token mint --user alice --role mcp-developer --audience https://mcp.example/workbench/mcp
+  mcp-authz token mint --user carol --scope public:read --audience https://mcp.example/info/mcp
+  mcp-authz token mint --lifetime -60 --audience https://mcp.example/info/mcp    # expired")]
 pub(super) struct Args {
     /// Who it is issued to: `preferred_username`
     #[arg(long, default_value = "alice")]

@@ -1,0 +1,226 @@
+//! Builds the parts from a configuration, serves, and drains.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::audit::{Journal, JournalError, RedactError, Redactor};
+use crate::clock;
+use crate::config::Config;
+use crate::identity::{IdentitySetupError, Verifier};
+use crate::inventory::{Problem, Routes};
+use crate::pipeline::Pipeline;
+use crate::policy::{self, PolicyStore, Status};
+use crate::telemetry::{self, HttpSettings, Metrics, Probe as _, Reload};
+use crate::wire::{Listeners, WireError};
+
+mod probe;
+
+use probe::Parts;
+
+/// How often readiness is looked at for gRPC health, which is told rather than asked.
+const READINESS_INTERVAL: Duration = Duration::from_secs(1);
+/// How long the audit's last lines may take to be written.
+const CLOSING: Duration = Duration::from_secs(10);
+
+/// Why the service can't start, or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The policy directory isn't sound, and there is no earlier set that could rule.
+    #[error("the policy directory `{}` can't rule", directory.display())]
+    Policies {
+        /// Which directory.
+        directory: PathBuf,
+        /// Everything that is wrong with it.
+        problems: Vec<Problem>,
+    },
+    /// The identity settings can't be used.
+    #[error(transparent)]
+    Identity(#[from] IdentitySetupError),
+    /// The audit's settings can't be used.
+    #[error(transparent)]
+    Redact(#[from] RedactError),
+    /// The audit can't be written.
+    #[error(transparent)]
+    Audit(#[from] JournalError),
+    /// A gRPC listener can't start or failed.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// The HTTP listener can't start or failed.
+    #[error("the HTTP listener on {address} failed: {source}; choose another address as `http.listen`")]
+    Http {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// A service whose listeners are bound, ready to serve.
+pub struct App {
+    pipeline: Arc<Pipeline>,
+    listeners: Listeners,
+    http: Option<(TcpListener, HttpSettings)>,
+    policies: policy::Settings,
+    parts: Arc<Parts>,
+}
+
+impl App {
+    /// Builds every part and binds every listener. The policies must be sound; issuers may be down.
+    ///
+    /// # Errors
+    /// [`AppError`] with the part that can't start.
+    pub async fn start(config: Config) -> Result<Self, AppError> {
+        let pipeline = Arc::new(pipeline(&config).await?);
+        let listeners = Listeners::bind(&config.grpc).await?;
+        let http = match config.http.listen {
+            Some(address) => Some((bind(address).await?, config.http)),
+            None => None,
+        };
+        let parts = Arc::new(Parts::new(Arc::clone(&pipeline)));
+        Ok(Self {
+            pipeline,
+            listeners,
+            http,
+            policies: config.policies,
+            parts,
+        })
+    }
+
+    /// The address of the gRPC listener, with the port that was really taken.
+    #[must_use]
+    pub fn grpc_address(&self) -> Option<SocketAddr> {
+        self.listeners.tcp_addr()
+    }
+
+    /// The path of the Unix socket.
+    #[must_use]
+    pub fn unix_path(&self) -> Option<&Path> {
+        self.listeners.unix_path()
+    }
+
+    /// The address of the HTTP listener, with the port that was really taken.
+    #[must_use]
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        let (listener, _) = self.http.as_ref()?;
+        listener.local_addr().ok()
+    }
+
+    /// Serves until `shutdown`; then finishes what is under way, writes what is recorded, and returns.
+    ///
+    /// # Errors
+    /// [`AppError`] if a listener failed or the audit could not be written to its end.
+    pub async fn serve(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), AppError> {
+        let (ready, readiness) = watch::channel(self.parts.status().is_ready());
+        let mut background = JoinSet::new();
+        background.spawn(tell_readiness(Arc::clone(&self.parts), ready));
+        background.spawn(count_reloads(Arc::clone(&self.pipeline)));
+        if self.policies.reload {
+            background.spawn(Arc::clone(&self.pipeline.policies).watch(self.policies));
+        }
+        if let Some((listener, settings)) = self.http {
+            let metrics = Arc::clone(&self.pipeline.metrics);
+            let router = telemetry::router(&settings, metrics, Arc::clone(&self.parts) as _);
+            background.spawn(serve_http(listener, router));
+        }
+        let draining = async {
+            shutdown.await;
+            self.parts.drain();
+        };
+        let served = self
+            .listeners
+            .serve(Arc::clone(&self.pipeline), readiness, draining)
+            .await;
+        // After the last answer: its record is in the queue by now.
+        let deadline = clock::instant()
+            .checked_add(CLOSING)
+            .unwrap_or_else(clock::instant);
+        let closed = self.pipeline.journal.close(deadline).await;
+        background.shutdown().await;
+        served?;
+        Ok(closed?)
+    }
+}
+
+/// The stages as a configuration joins them: what [`App`] serves, and `check` asks once.
+///
+/// # Errors
+/// [`AppError`] with the part that can't start.
+pub async fn pipeline(config: &Config) -> Result<Pipeline, AppError> {
+    let policies = open_policies(config).await?;
+    let metrics = Metrics::new(config.servers.iter().map(|server| server.name.as_str()));
+    Ok(Pipeline {
+        routes: Routes::new(config.servers.iter().cloned()),
+        limits: config.messages.clone(),
+        verifier: Verifier::start(config.identity.clone()).await?,
+        policies: Arc::new(policies),
+        redactor: Redactor::new(&config.audit)?,
+        journal: Journal::start(&config.audit)?,
+        metrics: Arc::new(metrics),
+    })
+}
+
+/// Validating and testing policies is work for a thread of its own.
+async fn open_policies(config: &Config) -> Result<PolicyStore, AppError> {
+    let (directory, servers) = (config.policies.directory.clone(), config.servers.clone());
+    let opening = tokio::task::spawn_blocking(move || PolicyStore::open(&directory, servers, clock::now()));
+    let failed = |problems| AppError::Policies {
+        directory: config.policies.directory.clone(),
+        problems,
+    };
+    match opening.await {
+        Ok(opened) => opened.map_err(failed),
+        // A panic while loading is a directory that can't rule.
+        Err(panicked) => Err(failed(vec![Problem::new(
+            &config.policies.directory,
+            panicked.to_string(),
+        )])),
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, AppError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| AppError::Http { address, source })
+}
+
+async fn serve_http(listener: TcpListener, router: axum::Router) {
+    // Ends with the service: what is asked last is whether it is still there.
+    if let Err(error) = telemetry::serve(listener, router, std::future::pending()).await {
+        tracing::error!(%error, "the HTTP listener failed: health and metrics are no longer served");
+    }
+}
+
+async fn tell_readiness(parts: Arc<Parts>, ready: watch::Sender<bool>) {
+    let mut interval = tokio::time::interval(READINESS_INTERVAL);
+    loop {
+        interval.tick().await;
+        let now = parts.status().is_ready();
+        ready.send_if_modified(|before| std::mem::replace(before, now) != now);
+    }
+}
+
+/// Counts each reload that was tried and says what came of it.
+async fn count_reloads(pipeline: Arc<Pipeline>) {
+    let mut changes = pipeline.policies.subscribe();
+    let Status {
+        mut loads,
+        mut refusals,
+        ..
+    } = changes.borrow_and_update().clone();
+    while changes.changed().await.is_ok() {
+        let status = changes.borrow_and_update().clone();
+        for _ in loads..status.loads {
+            pipeline.metrics.reload(Reload::Loaded);
+        }
+        for _ in refusals..status.refusals {
+            pipeline.metrics.reload(Reload::Refused);
+        }
+        (loads, refusals) = (status.loads, status.refusals);
+    }
+}

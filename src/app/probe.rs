@@ -1,0 +1,76 @@
+//! How the parts fare, as readiness and metrics are told.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::clock;
+use crate::identity::KeyStatus as Keys;
+use crate::pipeline::Pipeline;
+use crate::telemetry::{AuditStatus, KeyStatus, PolicyStatus, Probe, Status};
+
+/// Asks the pipeline's parts.
+#[derive(Debug)]
+pub(super) struct Parts {
+    pipeline: Arc<Pipeline>,
+    draining: AtomicBool,
+}
+
+impl Parts {
+    pub(super) fn new(pipeline: Arc<Pipeline>) -> Self {
+        Self {
+            pipeline,
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// From now on no new requests are welcome.
+    pub(super) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    fn policies(&self) -> PolicyStatus {
+        let status = self.pipeline.policies.status();
+        let refused = status.last_error.as_ref().map(|problems| match problems.first() {
+            Some(problem) => format!("{} problems, the first: {problem}", problems.len()),
+            None => "unknown".to_owned(),
+        });
+        PolicyStatus {
+            version: Some(status.version.to_string()),
+            loaded: Some(status.loaded_at),
+            refused,
+        }
+    }
+
+    fn audit(&self) -> AuditStatus {
+        let health = self.pipeline.journal.health();
+        AuditStatus {
+            failing: health.failing.map(|why| why.to_string()),
+            depth: health.depth,
+            capacity: health.capacity,
+            written: health.written,
+            failures: health.failures,
+        }
+    }
+}
+
+impl Probe for Parts {
+    fn status(&self) -> Status {
+        let keys = self.pipeline.verifier.key_status(clock::instant());
+        Status {
+            draining: self.draining.load(Ordering::Relaxed),
+            policies: self.policies(),
+            keys: keys.into_iter().map(keys_of).collect(),
+            audit: self.audit(),
+        }
+    }
+}
+
+fn keys_of(keys: Keys) -> KeyStatus {
+    let age = keys.age.and_then(|age| jiff::SignedDuration::try_from(age).ok());
+    KeyStatus {
+        issuer: keys.issuer,
+        fetched: age.and_then(|age| clock::now().checked_sub(age).ok()),
+        usable: keys.keys > 0,
+        problem: (keys.failures > 0).then(|| format!("the last {} fetches failed", keys.failures)),
+    }
+}

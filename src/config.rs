@@ -1,0 +1,101 @@
+//! One YAML file and the environment, to settings that can't be wrong.
+//!
+//! In: the text of a file, and environment variables ([`environment`]). Out: a [`Config`] composed of every stage's
+//! own settings, or every [`ConfigProblem`] with its place. Refused: keys that nobody reads, values of another type,
+//! and settings that contradict each other ([`check`]).
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::audit::AuditSettings;
+use crate::inventory::Server;
+use crate::telemetry::{HttpSettings, LogSettings};
+use crate::{identity, mcp, policy, wire};
+
+mod check;
+mod environment;
+mod problem;
+mod read;
+mod tree;
+
+pub use problem::ConfigProblem;
+
+use problem::{File, Problem};
+use tree::{Node, Place};
+
+/// The whole configuration.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where gateways ask.
+    pub grpc: wire::Settings,
+    /// Where health and metrics are served.
+    pub http: HttpSettings,
+    /// The MCP servers behind the gateways. At least one.
+    pub servers: Vec<Server>,
+    /// Whom to believe, and about what.
+    pub identity: identity::Settings,
+    /// Where policies come from.
+    pub policies: policy::Settings,
+    /// How large and deep a message may be.
+    pub messages: mcp::Limits,
+    /// Where decisions are recorded, and how much of them.
+    pub audit: AuditSettings,
+    /// The program's own log.
+    pub log: LogSettings,
+}
+
+impl Config {
+    /// Reads a configuration file and puts what the environment says over it.
+    ///
+    /// # Errors
+    /// Everything that is wrong, each with its place.
+    pub fn load(
+        path: Option<&Path>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, Vec<ConfigProblem>> {
+        let Some(path) = path else {
+            return Self::read(None, "", environment);
+        };
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::read(Some(path.to_owned()), &text, environment),
+            Err(error) => {
+                let problem = Problem::at(Place::Nowhere, format!("can't be read: {error}"))
+                    .help("name the file with `--config`, or `MCP_AUTHZ_CONFIG`");
+                Err(vec![ConfigProblem::new(
+                    problem,
+                    Some(&File::new(path.to_owned(), "")),
+                )])
+            }
+        }
+    }
+
+    /// The same, from a text that was read already.
+    ///
+    /// # Errors
+    /// Everything that is wrong, each with its place.
+    pub fn read(
+        path: Option<PathBuf>,
+        text: &str,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, Vec<ConfigProblem>> {
+        let file = path.map(|path| File::new(path, text));
+        let readable = |problem| ConfigProblem::new(problem, file.as_ref());
+        let mut root = Node::from_yaml(text).map_err(|problem| vec![readable(*problem)])?;
+        let mut problems = Vec::new();
+        environment::merge(&mut root, environment, &mut problems);
+        let config = read::read(&mut root, &mut problems);
+        if let (Some(config), true) = (&config, problems.is_empty()) {
+            check::check(config, &root, &mut problems);
+        }
+        match config {
+            Some(config) if problems.is_empty() => Ok(config),
+            _ => Err(problems.into_iter().map(readable).collect()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

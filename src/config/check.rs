@@ -1,0 +1,150 @@
+//! What no single setting can see: settings that contradict each other.
+
+use std::collections::HashSet;
+
+use url::Url;
+
+use crate::inventory::{Requirement, Server};
+
+use super::Config;
+use super::problem::Problem;
+use super::tree::{Node, Step};
+
+/// Adds every contradiction to `problems`.
+pub(super) fn check(config: &Config, root: &Node, problems: &mut Vec<Problem>) {
+    let mut report = |path: &[Step], message: String, help: &str| {
+        problems.push(Problem::at(root.place_of(path), message).help(help));
+    };
+    if config.servers.is_empty() {
+        let help = "name at least one: `servers: [{name: tools-of-mine, resource: https://mcp.example/mcp}]`";
+        report(&[key("servers")], "no MCP server is configured".to_owned(), help);
+    }
+    if let Err(error) = config.grpc.validate() {
+        report(
+            &[key("grpc")],
+            error.to_string(),
+            "see the key's comment in mcp-authz.example.yaml",
+        );
+    }
+    for (index, server) in config.servers.iter().enumerate() {
+        let at = |name: &str| vec![key("servers"), Step::Index(index), key(name)];
+        for (field, message, help) in
+            of_server(config, server, config.servers.get(..index).unwrap_or_default())
+        {
+            report(&at(field), message, help);
+        }
+    }
+}
+
+/// What contradicts a server: the field, what is wrong, what to do.
+fn of_server(
+    config: &Config,
+    server: &Server,
+    earlier: &[Server],
+) -> Vec<(&'static str, String, &'static str)> {
+    let name = &server.name;
+    let mut found = Vec::new();
+    if earlier.iter().any(|other| other.name == *name) {
+        found.push((
+            "name",
+            format!("the server `{name}` is configured twice"),
+            "give each its own name",
+        ));
+    }
+    if earlier.iter().any(|other| other.resource == server.resource) {
+        let message = format!("the resource of `{name}` is another server's too");
+        found.push((
+            "resource",
+            message,
+            "a token for one server must not be one for another: give each its own URL",
+        ));
+    }
+    if let Some(message) = resource_problem(&server.resource) {
+        found.push((
+            "resource",
+            message,
+            "write the URL that clients connect to, for instance `https://mcp.example/mcp`",
+        ));
+    }
+    if server.route.is_some() && earlier.iter().any(|other| other.route == server.route) {
+        found.push((
+            "route",
+            format!("the route of `{name}` is another server's too"),
+            "a host and path is one server's",
+        ));
+    }
+    found.extend(of_identities(config, server));
+    found
+}
+
+fn of_identities(config: &Config, server: &Server) -> Vec<(&'static str, String, &'static str)> {
+    let (name, identity) = (&server.name, &config.identity);
+    let mut found = Vec::new();
+    let known: HashSet<&str> = identity
+        .issuers
+        .iter()
+        .flat_map(|issuer| [issuer.name.as_str(), issuer.issuer.as_str()])
+        .collect();
+    for issuer in server
+        .issuers
+        .iter()
+        .filter(|issuer| !known.contains(issuer.as_str()))
+    {
+        let message = format!("`{name}` takes tokens of `{issuer}`, which is no configured issuer");
+        found.push((
+            "issuers",
+            message,
+            "name one of `identity.issuers`, by its `name`",
+        ));
+    }
+    if server.require.is_empty() {
+        let message = format!("`{name}` requires nobody: every call would be denied or anonymous");
+        found.push(("require", message, "require `user`, `workload` or both"));
+    }
+    if server.require.contains(&Requirement::User) && identity.issuers.is_empty() {
+        let message =
+            format!("`{name}` requires a user, but there is no issuer whose tokens could prove one");
+        found.push((
+            "require",
+            message,
+            "add an issuer to `identity.issuers`, or require only `workload`",
+        ));
+    }
+    if server.require.contains(&Requirement::Workload) {
+        if identity.gateways.is_empty() {
+            let message = format!("`{name}` requires a workload, but no gateway is trusted to vouch for one");
+            found.push((
+                "require",
+                message,
+                "add a gateway to `identity.gateways`, or require only `user`",
+            ));
+        }
+        if identity.spiffe.trust_domains.is_empty() {
+            let message = format!("`{name}` requires a workload, but no trust domain is accepted");
+            found.push(("require", message, "add one to `identity.spiffe.trust_domains`"));
+        }
+    }
+    found
+}
+
+/// RFC 8707 §2: an absolute URI without fragment; https, for a token travels to it, but on loopback.
+fn resource_problem(resource: &str) -> Option<String> {
+    let Ok(url) = Url::parse(resource) else {
+        return Some(format!("`{resource}` is not a URL"));
+    };
+    if url.fragment().is_some() || url.query().is_some() {
+        return Some(format!("`{resource}` has a query or a fragment"));
+    }
+    let loopback = match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    let secure = url.scheme() == "https" || (url.scheme() == "http" && loopback);
+    (!secure).then(|| format!("`{resource}` is not an https URL"))
+}
+
+fn key(name: &str) -> Step {
+    Step::Key(name.to_owned())
+}
