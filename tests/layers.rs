@@ -135,7 +135,9 @@ fn folders_have_a_sibling_file_and_no_mod_rs() {
 
 #[test]
 fn every_file_says_in_its_head_what_it_is_about() {
-    let tests = |file: &PathBuf| file.ends_with("tests.rs") || file.components().any(|part| part.as_os_str() == "tests");
+    let tests = |file: &PathBuf| {
+        file.ends_with("tests.rs") || file.components().any(|part| part.as_os_str() == "tests")
+    };
     for file in source_files(Path::new("src"))
         .into_iter()
         .filter(|file| !tests(file))
