@@ -6,7 +6,7 @@ use miette::{Context as _, IntoDiagnostic as _, miette};
 use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::dev::demo::{self, Journal, cast::SCENES};
+use crate::dev::demo::{self, Journal, Tail, cast::SCENES};
 use crate::dev::stack::{Settings, Stack};
 
 use super::{Outcome, Output, Terminal};
@@ -85,7 +85,7 @@ async fn perform(args: DemoArgs, terminal: Terminal) -> miette::Result<Outcome> 
     if !args.once && people {
         playground::write(&stack).into_diagnostic()?;
         terminal.print(playground::hints(&stack, &args))?;
-        live::follow(&mut journal, terminal).await?;
+        live::follow(&mut journal, Tail::new(&stack.authz_log()), terminal).await?;
     }
     stack.stop().await;
     Ok(Outcome::from(as_expected))

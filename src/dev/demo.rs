@@ -12,7 +12,7 @@ pub mod cast;
 mod journal;
 
 use cast::{Agent, Expected, Scene, Token};
-pub use journal::{Entry, Journal};
+pub use journal::{Entry, Journal, Tail};
 
 /// How long the tokens of the demo live, in seconds: longer than anybody looks at it.
 const TOKEN_LIFETIME: i64 = 12 * 3600;
@@ -29,9 +29,9 @@ pub enum DemoError {
     /// A token can't be issued.
     #[error(transparent)]
     Token(#[from] DevIssuerError),
-    /// The audit can't be read.
-    #[error("can't read the audit `{path}`: {source}")]
-    Audit {
+    /// The audit or a log can't be read.
+    #[error("can't read `{path}`: {source}")]
+    Read {
         /// Where it should be.
         path: std::path::PathBuf,
         /// Why.

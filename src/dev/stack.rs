@@ -140,6 +140,12 @@ impl Stack {
         self.directory.join("audit.jsonl")
     }
 
+    /// Where mcp-authz writes its log, a line of JSON for each event.
+    #[must_use]
+    pub fn authz_log(&self) -> PathBuf {
+        self.directory.join("mcp-authz.log")
+    }
+
     /// The logs of the parts, and the end of each.
     #[must_use]
     pub fn logs(&self) -> String {
@@ -281,6 +287,7 @@ impl Stack {
                 }],
             },
             "audit": { "file": self.audit() },
+            "log": { "format": "json" },
         })
     }
 }

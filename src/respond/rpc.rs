@@ -152,8 +152,15 @@ fn reasons<'a>(denial: &'a Denial, about: &About<'_>) -> Vec<&'a str> {
         .verdicts()
         .iter()
         .filter(|verdict| verdict.outcome == Outcome::Forbidden);
-    forbidding
+    let mut reasons = Vec::new();
+    // One policy may forbid it to the user and to the agent: told once.
+    for reason in forbidding
         .flat_map(|verdict| &verdict.fired)
         .filter_map(|policy| policy.reason.as_deref())
-        .collect()
+    {
+        if !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    }
+    reasons
 }

@@ -184,17 +184,18 @@ fn headers_must_say_what_the_body_says() {
         let reply = caller.post(read(), &twice).await;
         assert_eq!(reply.status, 400, "{reply:?}");
 
-        let unknown = MODERN.map(|(key, old)| {
+        let future = "2099-01-01";
+        let headers = MODERN.map(|(key, old)| {
             (
                 key,
                 if key == "mcp-protocol-version" {
-                    "2099-01-01"
+                    future
                 } else {
                     old
                 },
             )
         });
-        let reply = caller.post(read(), &unknown).await;
+        let reply = caller.post(with("2026-07-28", future), &headers).await;
         reply.assert_denied(400, "version_unknown");
         assert_eq!(reply.message()["error"]["code"], -32022);
     });

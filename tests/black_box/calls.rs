@@ -15,6 +15,7 @@ fn arguments(tool: &str) -> Value {
         "fs_execute" => json!({ "path": "/srv/work/bin/true" }),
         "fs_admin" => json!({ "path": "/srv/work/hello.txt", "owner": "root" }),
         "db_read" => json!({ "sql": "SELECT name FROM customers" }),
+        "db_list" => json!({ "schema": "main" }),
         "db_write" => json!({ "sql": "UPDATE orders SET amount = 1", "dry_run": true }),
         "db_execute" => json!({ "procedure": "report" }),
         "db_admin" => json!({ "table": "orders", "privilege": "select", "grantee": "reports" }),
@@ -253,8 +254,14 @@ fn a_tool_that_nobody_approved_looks_like_one_that_is_not_permitted() {
             let record = audit::record(stack, &reply.decision_id()).await;
             assert_eq!(record["reason"], "unknown_tool", "{record}");
         }
-        // Outside visible ASCII the header must be wrapped; the name is as unknown.
-        for name in ["fs_re\u{430}d", "fs_read\u{200b}", "ｆs_read"] {
+        // Outside visible ASCII, or with spaces around it, the header must wrap the name; it is as unknown.
+        for name in [
+            "fs_re\u{430}d",
+            "fs_read\u{200b}",
+            "fs_read ",
+            " fs_read",
+            "ｆs_read",
+        ] {
             use base64::Engine as _;
             let wrapped = format!(
                 "=?base64?{}?=",

@@ -1,32 +1,43 @@
-//! Decisions as they are made, a line each.
+//! What happens, as it happens: decisions, and policies that are edited.
 
 use std::time::Duration;
 
 use miette::IntoDiagnostic as _;
+use serde::Deserialize;
 
 use crate::cli::Terminal;
-use crate::dev::demo::{Entry, Journal};
+use crate::dev::demo::{Entry, Journal, Tail};
 
 use super::show::short;
 
 const EVERY: Duration = Duration::from_millis(200);
 
+/// What the policy store says in the log of mcp-authz.
+#[derive(Debug, Deserialize)]
+struct Event {
+    target: String,
+    message: String,
+    /// The first thing that is wrong with the directory.
+    #[serde(default)]
+    first: Option<String>,
+}
+
 /// Prints until it is dropped.
-pub(super) async fn follow(journal: &mut Journal, terminal: Terminal) -> miette::Result<()> {
+pub(super) async fn follow(journal: &mut Journal, mut log: Tail, terminal: Terminal) -> miette::Result<()> {
     let mut ticks = tokio::time::interval(EVERY);
-    let mut version = None;
     journal.skip().into_diagnostic()?;
+    log.added::<Event>().into_diagnostic()?;
     loop {
         ticks.tick().await;
-        for entry in journal.entries().into_diagnostic()? {
-            if entry.policy_version.is_some() && entry.policy_version != version {
-                if version.is_some() {
-                    terminal.print("  · the policies changed")?;
-                }
-                version.clone_from(&entry.policy_version);
+        for event in log.added::<Event>().into_diagnostic()? {
+            if event.target.ends_with("policy::store") {
+                let first = event.first.map(|first| format!(": {first}")).unwrap_or_default();
+                terminal.print(format!("  · {}{first}", event.message))?;
             }
+        }
+        for entry in journal.entries().into_diagnostic()? {
             // Opening, keeping and ending sessions would drown what was asked for.
-            if entry.target.is_some() || entry.outcome == "denied" {
+            if entry.method.as_deref() == Some("tools/call") || entry.outcome == "denied" {
                 terminal.print(line(&entry))?;
             }
         }
@@ -34,11 +45,9 @@ pub(super) async fn follow(journal: &mut Journal, terminal: Terminal) -> miette:
 }
 
 fn line(entry: &Entry) -> String {
-    let (green, red, plain) = ("\u{1b}[32m", "\u{1b}[31m", "\u{1b}[0m");
-    let mark = if entry.outcome == "allowed" {
-        format!("{green}✓{plain}")
-    } else {
-        format!("{red}✗{plain}")
+    let mark = match entry.outcome.as_str() {
+        "allowed" => "\u{1b}[32m✓\u{1b}[0m",
+        _ => "\u{1b}[31m✗\u{1b}[0m",
     };
     let user = entry
         .user
@@ -53,9 +62,13 @@ fn line(entry: &Entry) -> String {
     let server = entry.server.as_deref().unwrap_or("?");
     let reason = entry.reason.as_deref().unwrap_or(&entry.outcome);
     let policies: Vec<&str> = entry.policies.iter().map(|policy| policy.id.as_str()).collect();
-    let id = short(&entry.decision_id);
+    let policies = if policies.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", policies.join(", "))
+    };
     format!(
-        "  {mark} {user} · {agent} · {server}/{what} · {reason} · {} · {id}",
-        policies.join(", ")
+        "  {mark} {user} · {agent} · {server}/{what} · {reason}{policies} · {}",
+        short(&entry.decision_id)
     )
 }

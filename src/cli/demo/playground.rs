@@ -14,6 +14,16 @@ use crate::dev::stack::{SERVERS, Stack, StackError};
 
 use super::DemoArgs;
 
+/// A policy to try an edit with: no test of the default policies reads that file.
+const QUIET: &str = "\
+// Nobody reads the greeting.
+
+@id(\"quiet\")
+@reason(\"The workbench doesn't talk today\")
+forbid (principal is User, action == Action::\"workbench/fs_read\", resource)
+when { context.arguments.path == \"/srv/work/hello.txt\" };
+";
+
 const CLIENT: &str = include_str!("../../../compose/mcp-server/client.py");
 
 /// Writes everything beside the configuration of the demo.
@@ -49,6 +59,7 @@ pub(super) fn write(stack: &Stack) -> Result<(), DemoError> {
         }
     }
     secret(&directory.join("client.py"), CLIENT)?;
+    secret(&directory.join("quiet.cedar"), QUIET)?;
     secret(&directory.join("gateway.url"), &gateway(stack))?;
     for (tool, arguments) in [
         ("fs_read", json!({ "path": "/srv/work/hello.txt" })),
@@ -72,17 +83,20 @@ pub(super) fn hints(stack: &Stack, args: &DemoArgs) -> String {
 Your turn: the gateway listens on {gateway}
 
   With an MCP client: ada, dan, vera, pia or carl, through assistant, helper, crawler or newcomer
-    {tools}/venv/bin/python {directory}/client.py --as dan --through assistant workbench fs_list '{{\"path\": \"/srv/work\"}}'
-    {tools}/venv/bin/python {directory}/client.py --as dan --through assistant workbench db_list
+    {tools}/venv/bin/python {directory}/client.py --as dan --through helper workbench fs_list '{{\"path\": \"/srv/work\"}}'
+    {tools}/venv/bin/python {directory}/client.py --as dan --through helper workbench shell_list
 
   With curl, as dan through assistant
     curl -K {directory}/curl.conf -H 'mcp-name: fs_read' -d @{directory}/fs_read.json
     curl -K {directory}/curl.conf -H 'mcp-name: db_admin' -d @{directory}/db_admin.json
 
-  Edit a policy and call again: {policies}/workbench-people.cedar says what developers may do
+  Edit the policies in {policies}/ and call again: the next answer follows. For instance
+    cp {directory}/quiet.cedar {policies}/quiet.cedar     # and fs_read of hello.txt is denied; rm it, and it isn't
+  An edit that doesn't pass the directory's own tests ({policies}/tests/) doesn't rule; you are told here.
+
   Each decision, a line of JSON: {directory}/audit.jsonl    Logs: {directory}/*.log
 
-Ctrl-C ends it. Decisions as they are made:",
+Ctrl-C ends it. What happens:",
     )
 }
 

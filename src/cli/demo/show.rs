@@ -10,7 +10,10 @@ use crate::dev::demo::cast::{Scene, Token};
 use crate::dev::demo::{Entry, Played};
 
 /// The width where there is no terminal to ask.
-const WIDTH: u16 = 128;
+const WIDTH: u16 = 140;
+
+/// From this width on nothing needs to be broken.
+const ROOMY: u16 = 138;
 
 pub(super) fn table(played: &[Played], terminal: Terminal) -> Table {
     let mut table = terminal.table(["Who", "Through", "Calls", "", "Why", "Decision"]);
@@ -22,18 +25,19 @@ pub(super) fn table(played: &[Played], terminal: Terminal) -> Table {
         table.add_row(vec![
             Cell::new(who(scene)),
             Cell::new(format!("{}\n{}", scene.agent.name(), scene.agent.tier())),
-            Cell::new(format!("{}/{}\n{}", scene.server, scene.tool, scene.arguments)),
+            Cell::new(format!("{}/{}\n{}", scene.server, scene.tool, arguments(scene))),
             mark(played),
             Cell::new(why(played)),
             Cell::new(played.decision_id().map_or("never asked", short)).add_attribute(Attribute::Dim),
         ]);
     }
-    // The marks are one wide; ids are never broken, so that they can be searched for.
-    if let Some(column) = table.column_mut(3) {
-        column.set_constraint(ColumnConstraint::ContentWidth);
-    }
-    if let Some(column) = table.column_mut(5) {
-        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(14)));
+    // Where there is room, names are not broken: so they can be searched for.
+    if table.width().is_none_or(|width| width >= ROOMY) {
+        for (column, width) in [(2, 34), (4, 48), (5, 14)] {
+            if let Some(column) = table.column_mut(column) {
+                column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(width)));
+            }
+        }
     }
     table
 }
@@ -86,6 +90,15 @@ fn who(scene: &Scene) -> String {
     }
 }
 
+/// As people write them: `path=/srv/work/hello.txt, create=true`.
+fn arguments(scene: &Scene) -> String {
+    let told = scene.arguments().into_iter().map(|(name, value)| match value {
+        Value::String(text) => format!("{name}={text}"),
+        other => format!("{name}={other}"),
+    });
+    told.collect::<Vec<_>>().join(", ")
+}
+
 fn mark(played: &Played) -> Cell {
     let (text, color) = match (played.as_expected(), played.allowed()) {
         (false, _) => ("?!", Color::Magenta),
@@ -99,26 +112,9 @@ fn why(played: &Played) -> String {
     match (&played.answer, &played.entry) {
         (Answer::Result { .. }, Some(entry)) => by_both(entry),
         (Answer::Error { message, .. }, Some(entry)) if entry.reason.as_deref() == Some("no_permit") => {
-            format!("no_permit: {}", lacking(entry).unwrap_or_else(|| message.clone()))
+            format!("no_permit {}", lacking(entry).unwrap_or_else(|| message.clone()))
         }
-        (Answer::Error { message, .. }, Some(entry)) => {
-            let reason = entry.reason.as_deref().unwrap_or_default();
-            let told = match reason {
-                // The caller isn't told that there is no such tool; whoever reads the audit is.
-                "unknown_tool" => meaning(reason).unwrap_or(message),
-                _ => message,
-            };
-            let policies: Vec<&str> = entry
-                .policies
-                .iter()
-                .filter(|policy| policy.effect == "forbid")
-                .map(|policy| policy.id.as_str())
-                .collect();
-            match policies.as_slice() {
-                [] => format!("{reason}: {told}"),
-                policies => format!("{reason} by {}: {told}", policies.join(", ")),
-            }
-        }
+        (Answer::Error { message, data, .. }, Some(entry)) => refused(entry, message, data),
         (Answer::Challenged { .. }, Some(entry)) => {
             let reason = entry.reason.as_deref().unwrap_or_default();
             format!("{reason}: {}", meaning(reason).unwrap_or_default())
@@ -126,6 +122,30 @@ fn why(played: &Played) -> String {
         (_, None) => "the gateway refuses the certificate: no authority that it trusts signed it".to_owned(),
         (Answer::Failed { error }, Some(_)) => error.clone(),
     }
+}
+
+/// The reason, and what the caller was told; of a forbid which policy it was.
+fn refused(entry: &Entry, message: &str, data: &Value) -> String {
+    let reason = entry.reason.as_deref().unwrap_or_default();
+    let forbids: Vec<&str> = entry
+        .policies
+        .iter()
+        .filter(|policy| policy.effect == "forbid")
+        .map(|policy| policy.id.as_str())
+        .collect();
+    if let ([policy, ..], Some(told)) = (
+        forbids.as_slice(),
+        data.pointer("/reasons/0").and_then(Value::as_str),
+    ) {
+        return format!("{reason} by {policy}\n{told}");
+    }
+    // The caller isn't told that there is no such tool; whoever reads the audit is.
+    let told = if reason == "unknown_tool" {
+        meaning(reason).unwrap_or(message)
+    } else {
+        message
+    };
+    format!("{reason}: {told}")
 }
 
 /// The policies that let it through: the user's and the agent's.
@@ -140,10 +160,10 @@ fn by_both(entry: &Entry) -> String {
             .collect::<Vec<_>>()
             .join(", ")
     };
-    format!("user: {}\nagent: {}", of("user"), of("workload"))
+    format!("{}\n{}", of("user"), of("workload"))
 }
 
-/// Who of the two may, so that it is clear who may not.
+/// Who of the two may not, and what lets the other.
 fn lacking(entry: &Entry) -> Option<String> {
     let permitted = |principal: &str| {
         entry
@@ -152,15 +172,9 @@ fn lacking(entry: &Entry) -> Option<String> {
             .find(|policy| policy.principal == principal && policy.effect == "permit")
     };
     match (permitted("user"), permitted("workload")) {
-        (Some(policy), None) => Some(format!(
-            "the user may ({}), but no policy lets this agent",
-            policy.id
-        )),
-        (None, Some(policy)) => Some(format!(
-            "the agent may ({}), but no policy lets this user",
-            policy.id
-        )),
-        (None, None) => Some("no policy lets this user or this agent".to_owned()),
+        (Some(policy), None) => Some(format!("for this agent\n(the user may: {})", policy.id)),
+        (None, Some(policy)) => Some(format!("for this user\n(the agent may: {})", policy.id)),
+        (None, None) => Some("for this user, nor for this agent".to_owned()),
         (Some(_), Some(_)) => None,
     }
 }

@@ -196,7 +196,7 @@ const fn info(
 }
 
 const READ: &str = r#"{"path":"/srv/work/hello.txt"}"#;
-const WRITE: &str = r#"{"path":"/srv/work/notes/demo.md","content":"hello","create":true}"#;
+const WRITE: &str = r#"{"path":"/srv/work/demo.md","content":"hello","create":true}"#;
 const GRANT: &str = r#"{"table":"orders","privilege":"select","grantee":"reports"}"#;
 const ECHO: &str = r#"{"command":"echo hello"}"#;
 const SOME_ROWS: &str = r#"{"sql":"SELECT name FROM customers","limit":10}"#;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use super::DemoError;
@@ -64,23 +65,62 @@ pub struct Policy {
     pub effect: String,
 }
 
-/// The audit's file and how far it was read.
+/// A file of JSON lines and how far it was read.
 #[derive(Debug)]
-pub struct Journal {
+pub struct Tail {
     path: PathBuf,
     read: u64,
 }
+
+impl Tail {
+    /// This file, from its beginning.
+    #[must_use]
+    pub fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            read: 0,
+        }
+    }
+
+    /// What was added since the last look, as far as lines are whole and of this shape.
+    ///
+    /// # Errors
+    /// [`DemoError::Read`] if it can't be read; a file that isn't there yet is empty.
+    pub fn added<T: DeserializeOwned>(&mut self) -> Result<Vec<T>, DemoError> {
+        let failed = |source| DemoError::Read {
+            path: self.path.clone(),
+            source,
+        };
+        let mut file = match File::open(&self.path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(failed(error)),
+        };
+        file.seek(SeekFrom::Start(self.read)).map_err(failed)?;
+        let mut reader = BufReader::new(file);
+        let (mut added, mut line) = (Vec::new(), String::new());
+        while reader.read_line(&mut line).map_err(failed)? > 0 && line.ends_with('\n') {
+            self.read = self
+                .read
+                .saturating_add(u64::try_from(line.len()).unwrap_or(u64::MAX));
+            added.extend(serde_json::from_str(&line).ok());
+            line.clear();
+        }
+        Ok(added)
+    }
+}
+
+/// The audit, read along.
+#[derive(Debug)]
+pub struct Journal(Tail);
 
 impl Journal {
     /// The audit in this file, from its end on.
     ///
     /// # Errors
-    /// [`DemoError::Audit`] if it can't be read.
+    /// [`DemoError::Read`] if it can't be read.
     pub fn open(path: &Path) -> Result<Self, DemoError> {
-        let mut journal = Self {
-            path: path.to_owned(),
-            read: 0,
-        };
+        let mut journal = Self(Tail::new(path));
         journal.skip()?;
         Ok(journal)
     }
@@ -88,16 +128,24 @@ impl Journal {
     /// Forgets what was recorded until now.
     ///
     /// # Errors
-    /// [`DemoError::Audit`] if it can't be read.
+    /// [`DemoError::Read`] if it can't be read.
     pub fn skip(&mut self) -> Result<(), DemoError> {
         self.entries().map(drop)
+    }
+
+    /// The records that were added since the last look.
+    ///
+    /// # Errors
+    /// [`DemoError::Read`] if it can't be read.
+    pub fn entries(&mut self) -> Result<Vec<Entry>, DemoError> {
+        self.0.added()
     }
 
     /// What was decided about a call of this tool since the last look; if it never came to that call, the denial
     /// that ended the session before.
     ///
     /// # Errors
-    /// [`DemoError::Audit`] if it can't be read.
+    /// [`DemoError::Read`] if it can't be read.
     pub async fn decision(&mut self, tool: &str) -> Result<Option<Entry>, DemoError> {
         let mut ticks = tokio::time::interval(Duration::from_millis(5));
         let now = Instant::from_std(crate::clock::instant());
@@ -111,34 +159,5 @@ impl Journal {
                 return Ok(found);
             }
         }
-    }
-
-    /// The records that were added since the last look.
-    ///
-    /// # Errors
-    /// [`DemoError::Audit`] if it can't be read.
-    pub fn entries(&mut self) -> Result<Vec<Entry>, DemoError> {
-        let failed = |source| DemoError::Audit {
-            path: self.path.clone(),
-            source,
-        };
-        let mut file = match File::open(&self.path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(failed(error)),
-        };
-        file.seek(SeekFrom::Start(self.read)).map_err(failed)?;
-        let mut entries = Vec::new();
-        let mut reader = BufReader::new(file);
-        let mut line = String::new();
-        while reader.read_line(&mut line).map_err(failed)? > 0 && line.ends_with('\n') {
-            self.read = self
-                .read
-                .saturating_add(u64::try_from(line.len()).unwrap_or(u64::MAX));
-            // What isn't a decision isn't for us.
-            entries.extend(serde_json::from_str(&line).ok());
-            line.clear();
-        }
-        Ok(entries)
     }
 }

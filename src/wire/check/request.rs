@@ -45,6 +45,10 @@ pub fn exchange(check: CheckRequest, frame: Frame) -> Result<Exchange, Failure> 
         std::mem::take(&mut http.headers),
         http.header_map.take().unwrap_or_default(),
     );
+    // Envoy's own `id` numbers the stream inside it; access logs and traces know the request by the header.
+    let request_id = headers
+        .first("x-request-id")
+        .map_or_else(|| http.id.clone(), str::to_owned);
     Ok(Exchange {
         body: body(&mut http, &headers),
         method: http.method,
@@ -56,7 +60,7 @@ pub fn exchange(check: CheckRequest, frame: Frame) -> Result<Exchange, Failure> 
         context: attributes.context_extensions,
         filter_metadata: filter_metadata(attributes.metadata_context.unwrap_or_default())?,
         gateway: frame.gateway,
-        request_id: http.id,
+        request_id,
         received: frame.received,
         started: frame.started,
         deadline: frame.deadline,
