@@ -243,7 +243,6 @@ fn a_tool_that_nobody_approved_looks_like_one_that_is_not_permitted() {
         let names = [
             "fs_reed",
             "FS_READ",
-            "fs_read ",
             "get_public_info",
             "workbench/fs_read",
             "tools/call",
@@ -255,13 +254,7 @@ fn a_tool_that_nobody_approved_looks_like_one_that_is_not_permitted() {
             assert_eq!(record["reason"], "unknown_tool", "{record}");
         }
         // Outside visible ASCII, or with spaces around it, the header must wrap the name; it is as unknown.
-        for name in [
-            "fs_re\u{430}d",
-            "fs_read\u{200b}",
-            "fs_read ",
-            " fs_read",
-            "ｆs_read",
-        ] {
+        for name in ["fs_re\u{430}d", "fs_read\u{200b}", " fs_read", "ｆs_read"] {
             use base64::Engine as _;
             let wrapped = format!(
                 "=?base64?{}?=",
