@@ -13,6 +13,7 @@ mod audit;
 mod bodies;
 mod calls;
 mod challenges;
+mod demo;
 mod envoy_config;
 mod paths;
 mod reload;

@@ -67,7 +67,7 @@ async fn start(name: &str, policies: PathBuf, configuration: Value) -> Result<St
     Stack::start(&settings).await.map_err(|error| error.to_string())
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
