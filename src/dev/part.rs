@@ -182,6 +182,12 @@ impl Part {
         self.child.try_wait().map_err(failed)
     }
 
+    /// What it is called.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Where its output goes.
     #[must_use]
     pub fn log(&self) -> &Path {

@@ -153,6 +153,18 @@ impl Stack {
         self.parts.iter().map(end).collect()
     }
 
+    /// Stops one part, to see what the others make of it.
+    pub async fn stop_part(&mut self, name: &str) {
+        for part in self.parts.iter_mut().filter(|part| part.name() == name) {
+            part.stop().await;
+        }
+    }
+
+    /// Takes the issuer away; tokens can still be signed.
+    pub fn stop_issuer(&self) {
+        self.issuing.abort();
+    }
+
     /// Stops it all, the gateway first, and waits until it is.
     pub async fn stop(mut self) {
         self.issuing.abort();
@@ -263,7 +275,9 @@ impl Stack {
         let pki = self.directory.join("pki");
         let servers = SERVERS.map(|server| {
             let scopes: &[&str] = if server == "info" { &["public:read"] } else { &[] };
-            json!({ "name": server, "resource": self.url(server), "scopes": scopes })
+            // As under `cors` in envoy.yaml.
+            let origins = ["https://console.mcp-identity.local"];
+            json!({ "name": server, "resource": self.url(server), "scopes": scopes, "origins": origins })
         });
         json!({
             "policies": { "directory": policies },

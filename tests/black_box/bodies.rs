@@ -231,3 +231,47 @@ fn a_chunked_body_is_read_like_any_other() {
         assert!(answer.contains("Hello from the workbench"), "{answer}");
     });
 }
+
+#[test]
+fn a_batch_that_hides_a_denied_call_is_denied_as_a_whole() {
+    with_stack(async |stack| {
+        let caller = Caller::developer(stack);
+        let call = |id: u64, tool: &str, arguments: serde_json::Value| {
+            let params = json!({ "name": tool, "arguments": arguments });
+            json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params })
+        };
+        let batch = json!([
+            call(1, "fs_read", json!({ "path": "/srv/work/hello.txt" })),
+            call(
+                2,
+                "db_admin",
+                json!({ "table": "orders", "privilege": "select", "grantee": "x" })
+            ),
+            call(3, "fs_read", json!({ "path": "/srv/work/hello.txt" })),
+        ]);
+        let reply = caller
+            .post(batch.to_string(), &[("mcp-protocol-version", "2025-03-26")])
+            .await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+        let answers = reply.message();
+        let told: Vec<(u64, &str)> = answers
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|answer| {
+                (
+                    answer["id"].as_u64().unwrap(),
+                    answer["error"]["data"]["reason"].as_str().unwrap(),
+                )
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                (1, "denied_with_batch"),
+                (2, "no_permit"),
+                (3, "denied_with_batch")
+            ]
+        );
+    });
+}

@@ -320,3 +320,27 @@ fn a_session_of_the_sdk_sees_tool_results_and_denials_whole() {
         session.close().await;
     });
 }
+
+#[test]
+fn a_server_lists_exactly_its_approved_tools() {
+    with_stack(async |stack| {
+        for server in ["workbench", "info"] {
+            let path = crate::parts::repository().join(format!("policies/tools/{server}.json"));
+            let approved: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+            let caller = Caller::new(stack, &developer(), TRUSTED, server);
+            let list = json!({
+                "jsonrpc": "2.0", "id": 1, "method": "tools/list",
+                "params": { "_meta": {
+                    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                    "io.modelcontextprotocol/clientCapabilities": {},
+                } },
+            });
+            let headers = [
+                ("mcp-protocol-version", "2026-07-28"),
+                ("mcp-method", "tools/list"),
+            ];
+            let reply = caller.post(list.to_string(), &headers).await;
+            assert_eq!(reply.message()["result"]["tools"], approved["tools"], "{server}");
+        }
+    });
+}

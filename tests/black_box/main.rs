@@ -11,10 +11,12 @@ mod parts;
 
 mod audit;
 mod bodies;
+mod browsers;
 mod calls;
 mod challenges;
 mod demo;
 mod envoy_config;
+mod faults;
 mod paths;
 mod reload;
 mod sdks;
