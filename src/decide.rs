@@ -70,6 +70,8 @@ pub enum Denial {
         call: usize,
         /// What was wrong with it.
         error: AskError,
+        /// Whether the caller may know what is asked of.
+        may_know: bool,
     },
     /// Policies deny a call.
     Policy {
@@ -103,6 +105,8 @@ pub enum Denial {
 pub struct Asked {
     /// A verdict for each principal, or why they could not be asked.
     pub verdicts: Result<Vec<Verdict>, AskError>,
+    /// Whether the caller may know what is asked of: else it isn't told what was wrong.
+    pub may_know: bool,
     /// The scopes or the stronger login with which they would have allowed it.
     pub missing: Option<StepUp>,
 }
@@ -133,7 +137,10 @@ pub fn decide(calls: &[mcp::Call], caller: &Caller, asked: Vec<Asked>) -> Decisi
 
 /// Why one call isn't permitted.
 enum Refused {
-    Unasked(AskError),
+    Unasked {
+        error: AskError,
+        may_know: bool,
+    },
     Denied {
         verdicts: Vec<Verdict>,
         missing: Option<StepUp>,
@@ -141,7 +148,10 @@ enum Refused {
 }
 
 fn permitted(asked: Asked, principals: usize) -> Result<Vec<Verdict>, Refused> {
-    let verdicts = asked.verdicts.map_err(Refused::Unasked)?;
+    let may_know = asked.may_know;
+    let verdicts = asked
+        .verdicts
+        .map_err(|error| Refused::Unasked { error, may_know })?;
     let everyone = principals > 0 && verdicts.len() == principals;
     if everyone && verdicts.iter().all(|verdict| verdict.outcome == Outcome::Allowed) {
         return Ok(verdicts);
@@ -155,7 +165,11 @@ fn permitted(asked: Asked, principals: usize) -> Result<Vec<Verdict>, Refused> {
 impl Refused {
     fn denial(self, index: usize, call: &mcp::Call) -> Denial {
         match self {
-            Self::Unasked(error) => Denial::Ask { call: index, error },
+            Self::Unasked { error, may_know } => Denial::Ask {
+                call: index,
+                error,
+                may_know,
+            },
             Self::Denied { verdicts, .. } if matches!(call.operation, mcp::Operation::Unknown { .. }) => {
                 Denial::UnknownMethod {
                     call: index,
@@ -190,6 +204,15 @@ impl Denial {
         }
     }
 
+    /// The reason that the caller is told: never one that gives away what exists to somebody who may not know.
+    #[must_use]
+    pub fn told(&self) -> Reason {
+        match self {
+            Self::Ask { may_know: false, .. } => Reason::NoPermit,
+            _ => self.reason().told(),
+        }
+    }
+
     /// What would have been allowed, had the token more scopes or the login been stronger.
     #[must_use]
     pub fn missing(&self) -> Option<&StepUp> {
@@ -207,6 +230,7 @@ impl Denial {
             Self::Identity(error) => Some(error.to_string()),
             Self::Ask {
                 error: error @ AskError::Arguments(_),
+                may_know: true,
                 ..
             } => Some(error.to_string()),
             Self::ArgumentHeader { error, .. } => Some(error.to_string()),
@@ -220,6 +244,7 @@ impl Denial {
         match self {
             Self::Ask {
                 error: AskError::Arguments(argument),
+                may_know: true,
                 ..
             } => Some(&argument.path),
             _ => None,

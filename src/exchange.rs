@@ -146,4 +146,8 @@ pub struct Answer {
 pub trait Decider: Send + Sync + 'static {
     /// Answers before `exchange.deadline`, whatever happens. Dropping the future means that the gateway gave up.
     fn answer(&self, exchange: Exchange) -> impl Future<Output = Reply> + Send;
+
+    /// Told when a wire denied a question that never got here, or whose reply could not be sent: to be counted and
+    /// recorded. `reason` is the wire's own code. Neither waits nor fails.
+    fn denied_by_wire(&self, reason: &'static str, gateway: &Gateway);
 }

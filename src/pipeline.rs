@@ -6,6 +6,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tracing::Instrument as _;
@@ -13,7 +14,7 @@ use tracing::Instrument as _;
 use crate::audit::{Journal, Redactor};
 use crate::clock;
 use crate::decide::{self, Asked, Decision, Denial, Permit, Reason};
-use crate::exchange::{Decider, Exchange, Reply};
+use crate::exchange::{Decider, Exchange, Gateway, Reply};
 use crate::identity::Verifier;
 use crate::inventory::{Routes, Server};
 use crate::mcp::{self, Message, Operation, Version};
@@ -79,6 +80,15 @@ impl Decider for Pipeline {
         };
         case.close(&outcome)
     }
+
+    fn denied_by_wire(&self, reason: &'static str, gateway: &Gateway) {
+        self.metrics
+            .decision("none", "unread", "denied", reason, Duration::ZERO);
+        // Nobody waits here: with a full queue, the metric and the log have it alone.
+        if let Some(Ok(slot)) = self.journal.reserve(clock::instant()).now_or_never() {
+            slot.write(&record::unasked(reason, gateway, clock::now()));
+        }
+    }
 }
 
 impl Pipeline {
@@ -105,13 +115,13 @@ impl Pipeline {
     async fn proceed(&self, case: &mut Case<'_>, server: &Server) -> Result<Permit, Denial> {
         let read = mcp::read(&case.exchange, &self.limits);
         case.marks.read = Some(clock::instant());
+        // What was found out is kept for the record at once: whatever follows may fail, or be given up on.
+        let unread = read.map(|message| case.message = Some(message)).err();
         let identified = self
             .verifier
             .identify(&case.exchange, server, case.exchange.received)
             .await;
         case.marks.identified = Some(clock::instant());
-        // What was found out is kept for the record, whichever of the two failed.
-        let unread = read.map(|message| case.message = Some(message)).err();
         // Who nobody knows learns nothing about how we read: a missing identity is told before a bad body.
         case.caller = identified.map_err(Denial::Identity)?;
         if let Some(refused) = unread {
@@ -162,6 +172,7 @@ fn ask(policies: &PolicySet, server: &Server, message: &Message, case: &Case<'_>
             .is_ok_and(|verdicts| !verdicts.iter().all(Verdict::allows));
         Asked {
             missing: denied.then(|| policies.step_up(&question)).flatten(),
+            may_know: verdicts.is_ok() || policies.may_know(&question),
             verdicts,
         }
     };

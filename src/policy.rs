@@ -12,6 +12,7 @@ mod context;
 mod declared;
 mod entities;
 mod evaluate;
+mod knowledge;
 mod load;
 pub mod question;
 mod reads;

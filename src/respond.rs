@@ -46,8 +46,7 @@ pub fn allow(permit: &Permit, about: &About<'_>) -> Forward {
 /// Tells a client why not.
 #[must_use]
 pub fn deny(denial: &Denial, about: &About<'_>) -> Answer {
-    let reason = denial.reason();
-    let shape = shape::of(reason);
+    let shape = shape::of(denial.told());
     let mut headers = Vec::new();
     if let (Some(challenge), Some(server)) = (shape.challenge, about.server) {
         headers.push((
@@ -68,7 +67,7 @@ pub fn deny(denial: &Denial, about: &About<'_>) -> Answer {
         status,
         headers,
         body,
-        metadata: metadata_of("denied", reason, about),
+        metadata: metadata_of("denied", denial.reason(), about),
     }
 }
 

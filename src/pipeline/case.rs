@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tracing::Span;
-use uuid::Uuid;
 
 use crate::audit::Slot;
 use crate::clock;
@@ -49,7 +48,7 @@ pub(super) struct Marks {
 
 impl<'p> Case<'p> {
     pub(super) fn open(pipeline: &'p Pipeline, exchange: Exchange, slot: Option<Slot>) -> Self {
-        let decision_id = decision_id(&exchange);
+        let decision_id = record::decision_id(exchange.received);
         let trace = TraceContext::extract(&exchange.headers);
         Self {
             pipeline,
@@ -147,14 +146,6 @@ impl<'p> Case<'p> {
             ));
         }
     }
-}
-
-/// A UUID of version 7 (RFC 9562 §5.7): ids sort by the time of the decision.
-fn decision_id(exchange: &Exchange) -> String {
-    let seconds = u64::try_from(exchange.received.as_second()).unwrap_or_default();
-    let nanoseconds = u32::try_from(exchange.received.subsec_nanosecond()).unwrap_or_default();
-    let time = uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanoseconds);
-    Uuid::new_v7(time).to_string()
 }
 
 impl Drop for Case<'_> {

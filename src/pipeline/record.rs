@@ -2,8 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+use uuid::Uuid;
+
 use crate::audit::{Batch, Durations, PolicyEffect, Record, User};
 use crate::decide::{Decision, Reason};
+use crate::exchange::Gateway;
 use crate::mcp::{Call, Operation, Reference};
 use crate::policy::{Outcome as Said, Verdict};
 
@@ -38,6 +42,26 @@ pub(super) fn of(case: &Case<'_>, ending: Ending<'_>) -> Vec<Record> {
             ..common.clone()
         })
         .collect()
+}
+
+/// The record of a question that a wire denied without asking.
+pub(super) fn unasked(reason: &'static str, gateway: &Gateway, now: Timestamp) -> Record {
+    Record {
+        time: now,
+        decision_id: decision_id(now),
+        outcome: "denied",
+        reason: Some(reason),
+        method: Some("unread".to_owned()),
+        gateway: gateway.label(),
+        ..Record::default()
+    }
+}
+
+/// A UUID of version 7 (RFC 9562 §5.7): ids sort by the time of the decision.
+pub(super) fn decision_id(now: Timestamp) -> String {
+    let seconds = u64::try_from(now.as_second()).unwrap_or_default();
+    let nanoseconds = u32::try_from(now.subsec_nanosecond()).unwrap_or_default();
+    Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanoseconds)).to_string()
 }
 
 /// What is the same for every call of a request.

@@ -111,7 +111,7 @@ fn id_value(id: Option<&Id>) -> Value {
 fn message(denial: &Denial, about: &About<'_>) -> String {
     let told = denial
         .detail()
-        .unwrap_or_else(|| denial.reason().told().meaning().to_owned());
+        .unwrap_or_else(|| denial.told().meaning().to_owned());
     match reasons(denial, about).first() {
         Some(reason) => format!("{told}: {reason}"),
         None => told,
@@ -120,7 +120,7 @@ fn message(denial: &Denial, about: &About<'_>) -> String {
 
 fn data(denial: &Denial, about: &About<'_>) -> Value {
     let mut data = Map::new();
-    data.insert("reason".to_owned(), json!(denial.reason().told().code()));
+    data.insert("reason".to_owned(), json!(denial.told().code()));
     data.insert("decision_id".to_owned(), json!(about.decision_id));
     let reasons = reasons(denial, about);
     if !reasons.is_empty() {

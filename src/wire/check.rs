@@ -21,7 +21,7 @@ use tonic::{Request, Response, Status};
 use crate::exchange::{Decider, Exchange, Gateway};
 
 pub use self::deadline::Budget;
-pub use self::failure::{FAILURES, Failure};
+pub use self::failure::Failure;
 pub use self::guard::{Arrival, Guard};
 
 mod deadline;
@@ -51,8 +51,13 @@ pub fn service<D: Decider>(
     budget: Budget,
     max_message_bytes: usize,
 ) -> Guard<AuthorizationServer<Check<D>>> {
+    let told = Arc::clone(&decider);
+    let tell = move |failure: Failure, gateway: &Gateway| told.denied_by_wire(failure.reason(), gateway);
     let check = Check { decider, budget };
-    Guard::new(AuthorizationServer::new(check).max_decoding_message_size(max_message_bytes))
+    Guard::new(
+        AuthorizationServer::new(check).max_decoding_message_size(max_message_bytes),
+        Arc::new(tell),
+    )
 }
 
 #[tonic::async_trait]
@@ -88,6 +93,7 @@ impl<D: Decider> Check<D> {
         };
         answer.unwrap_or_else(|failure| {
             failure.report();
+            self.decider.denied_by_wire(failure.reason(), gateway);
             response::of_failure(failure)
         })
     }

@@ -3,9 +3,6 @@
 use super::metadata::NotJson;
 use super::response::Unfit;
 
-/// The counter of such denials, by `reason`.
-pub const FAILURES: &str = "mcp_authz_wire_failures_total";
-
 /// A check that no decision was made for, or whose decision can't be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
@@ -66,11 +63,9 @@ impl Failure {
         }
     }
 
-    /// Says it once where the operator reads, and counts it: no stage that records has seen this check. Nothing of
-    /// the request is in either.
+    /// Says it once where the operator reads: no stage has seen this check. Nothing of the request is in it.
     pub(super) fn report(self) {
         let reason = self.reason();
-        metrics::counter!(FAILURES, "reason" => reason).increment(1);
         match self {
             Self::Panicked | Self::UnfitReply(_) => {
                 tracing::error!(reason, "denied a check without its decision: {self}");

@@ -6,6 +6,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -20,8 +21,9 @@ use tonic::{Code, Status};
 use tower::Service;
 
 use super::deadline::timeout_of;
-use super::{Failure, response};
+use super::{Asking, Failure, response};
 use crate::clock;
+use crate::exchange::Gateway;
 
 const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 
@@ -46,15 +48,19 @@ impl Arrival {
     }
 }
 
+/// Who is told of a denial made here.
+pub(super) type Tell = Arc<dyn Fn(Failure, &Gateway) + Send + Sync>;
+
 /// A gRPC service whose `Check` never fails, but denies.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Guard<S> {
     inner: S,
+    tell: Tell,
 }
 
 impl<S> Guard<S> {
-    pub(super) fn new(inner: S) -> Self {
-        Self { inner }
+    pub(super) fn new(inner: S, tell: Tell) -> Self {
+        Self { inner, tell }
     }
 }
 
@@ -77,6 +83,7 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let is_check = request.uri().path() == CHECK;
+        let asking = request.extensions().get::<Asking>().cloned().unwrap_or_default();
         if is_check {
             let timeout = timeout_of(request.headers());
             let arrival = Arrival {
@@ -87,16 +94,16 @@ where
         }
         Guarded {
             inner: self.inner.call(request),
-            is_check,
+            watched: is_check.then(|| (Arc::clone(&self.tell), asking)),
         }
     }
 }
 
 /// The answer of a [`Guard`].
-#[derive(Debug)]
 pub struct Guarded<F> {
     inner: F,
-    is_check: bool,
+    /// For a check: who is told of an error, and who asked.
+    watched: Option<(Tell, Asking)>,
 }
 
 impl<F> Future for Guarded<F>
@@ -106,18 +113,15 @@ where
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let is_check = self.is_check;
-        Pin::new(&mut self.inner).poll(context).map_ok(|response| {
-            if is_check {
-                without_error(response)
-            } else {
-                response
-            }
+        let polled = Pin::new(&mut self.inner).poll(context);
+        polled.map_ok(|response| match &self.watched {
+            Some((tell, asking)) => without_error(response, |failure| tell(failure, &asking.0)),
+            None => response,
         })
     }
 }
 
-fn without_error(response: Response<Body>) -> Response<Body> {
+fn without_error(response: Response<Body>, tell: impl FnOnce(Failure)) -> Response<Body> {
     // An error of a unary call stands in the headers; a message's `grpc-status: 0` follows it as a trailer.
     let failure = match Status::from_header_map(response.headers()).map(|status| status.code()) {
         None if response.status() == http::StatusCode::OK => return response,
@@ -125,6 +129,7 @@ fn without_error(response: Response<Body>) -> Response<Body> {
         _ => Failure::Unreadable,
     };
     failure.report();
+    tell(failure);
     denial(failure)
 }
 

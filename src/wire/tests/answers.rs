@@ -100,6 +100,7 @@ async fn a_check_without_http_is_denied() {
     let empty = CheckRequest { attributes: None };
     let answer = server.client().await.check(empty).await.unwrap().into_inner();
     assert_eq!(denial(&answer), (503, "check_without_http".to_owned()));
+    assert_eq!(*server.decider.unasked.lock().unwrap(), ["check_without_http"]);
 }
 
 #[tokio::test]
@@ -113,6 +114,7 @@ async fn a_message_over_the_limit_is_denied_unread() {
     let answer = ask(&mut client, &"x".repeat(2_000_000)).await;
     assert_eq!(denial(&answer), (413, "check_too_large".to_owned()));
     assert!(server.decider.seen.lock().unwrap().is_empty());
+    assert_eq!(*server.decider.unasked.lock().unwrap(), ["check_too_large"]);
     assert!(is_allowed(&ask(&mut client, "/allow").await));
 }
 

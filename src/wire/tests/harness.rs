@@ -12,7 +12,7 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinHandle;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::exchange::{Answer, Decider, Exchange, Forward, Reply};
+use crate::exchange::{Answer, Decider, Exchange, Forward, Gateway, Reply};
 use crate::wire::{Listeners, Settings, WireError};
 
 /// What the tests may have to wait for, at most.
@@ -22,6 +22,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Default)]
 pub(super) struct Scripted {
     pub(super) seen: Mutex<Vec<Exchange>>,
+    pub(super) unasked: Mutex<Vec<&'static str>>,
     pub(super) entered: Notify,
     pub(super) dropped: Notify,
     pub(super) release: Notify,
@@ -62,6 +63,10 @@ impl Decider for Scripted {
             "/unfit" => allow("alice\r\nx-mcp-user: root"),
             _ => allow("alice"),
         }
+    }
+
+    fn denied_by_wire(&self, reason: &'static str, _: &Gateway) {
+        self.unasked.lock().unwrap().push(reason);
     }
 }
 
