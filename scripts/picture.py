@@ -25,6 +25,20 @@ def spans(line: str):
             bold, dim = bold or code[1] == "1", dim or code[1] == "2"
 
 
+def joined(pieces):
+    """Neighbours of one style as one piece: tables style each word by itself."""
+    last = None
+    for text, *style in pieces:
+        if last and (last[1] == style or text == " "):
+            last[0] += text
+            continue
+        if last:
+            yield last[0], *last[1]
+        last = [text, style]
+    if last:
+        yield last[0], *last[1]
+
+
 def main() -> None:
     """Reads stdin, writes an SVG on stdout."""
     lines = sys.stdin.read().rstrip("\n").split("\n")
@@ -38,7 +52,7 @@ def main() -> None:
     print('<rect width="100%" height="100%" rx="8" fill="#0d1117"/>')
     for row, line in enumerate(lines):
         at, y = 0, PAD + (row + 1) * HEIGHT - 4
-        for text, color, bold, dim in spans(line):
+        for text, color, bold, dim in joined(spans(line)):
             words = text.strip(" ")
             if words:
                 x = PAD + (at + len(text) - len(text.lstrip(" "))) * WIDTH

@@ -156,7 +156,7 @@ pub async fn pipeline(config: &Config) -> Result<Pipeline, AppError> {
     let metrics = Metrics::new(config.servers.iter().map(|server| server.name.as_str()));
     Ok(Pipeline {
         routes: Routes::new(config.servers.iter().cloned()),
-        limits: config.messages.clone(),
+        limits: config.messages,
         verifier: Verifier::start(config.identity.clone()).await?,
         policies: Arc::new(policies),
         redactor: Redactor::new(&config.audit)?,

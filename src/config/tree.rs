@@ -1,6 +1,6 @@
 //! The configuration as a tree in which every value knows where it was written.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use serde::de::{self, Deserialize, MapAccess, SeqAccess, Visitor};
@@ -91,7 +91,9 @@ pub(super) fn written(path: &[Step]) -> String {
                 text.push('.');
                 text.push_str(name);
             }
-            Step::Index(index) => text.push_str(&format!("[{index}]")),
+            Step::Index(index) => {
+                let _ = write!(text, "[{index}]");
+            }
         }
     }
     text

@@ -10,36 +10,49 @@ use crate::dev::demo::cast::{Scene, Token};
 use crate::dev::demo::{Entry, Played};
 
 /// The width where there is no terminal to ask.
-const WIDTH: u16 = 140;
+const WIDTH: u16 = 146;
 
 /// From this width on nothing needs to be broken.
-const ROOMY: u16 = 138;
+const ROOMY: u16 = 144;
 
 pub(super) fn table(played: &[Played], terminal: Terminal) -> Table {
     let mut table = terminal.table(["Who", "Through", "Calls", "", "Why", "Decision"]);
     if table.width().is_none() {
         table.set_width(WIDTH);
     }
+    let dim = terminal.colors();
     for played in played {
         let scene = played.scene;
+        let calls = format!("{}/{}\n{}", scene.server, scene.tool, arguments(scene));
         table.add_row(vec![
-            Cell::new(who(scene)),
-            Cell::new(format!("{}\n{}", scene.agent.name(), scene.agent.tier())),
-            Cell::new(format!("{}/{}\n{}", scene.server, scene.tool, arguments(scene))),
+            Cell::new(told(&who(scene), dim)),
+            Cell::new(told(
+                &format!("{}\n{}", scene.agent.name(), scene.agent.tier()),
+                dim,
+            )),
+            Cell::new(told(&calls, dim)),
             mark(played),
-            Cell::new(why(played)),
+            Cell::new(told(&why(played), dim)),
             Cell::new(played.decision_id().map_or("never asked", short)).add_attribute(Attribute::Dim),
         ]);
     }
     // Where there is room, names are not broken: so they can be searched for.
     if table.width().is_none_or(|width| width >= ROOMY) {
-        for (column, width) in [(2, 34), (4, 48), (5, 14)] {
+        for (column, width) in [(0, 21), (2, 38), (4, 48), (5, 14)] {
             if let Some(column) = table.column_mut(column) {
                 column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(width)));
             }
         }
     }
     table
+}
+
+/// A text whose first line is the one to look at.
+fn told(text: &str, dim: bool) -> String {
+    match text.split_once('\n') {
+        Some((first, rest)) if dim => format!("{first}\n\u{1b}[2m{rest}\u{1b}[0m"),
+        _ => text.to_owned(),
+    }
 }
 
 /// One sentence on the whole.
@@ -117,9 +130,9 @@ fn why(played: &Played) -> String {
         (Answer::Error { message, data, .. }, Some(entry)) => refused(entry, message, data),
         (Answer::Challenged { .. }, Some(entry)) => {
             let reason = entry.reason.as_deref().unwrap_or_default();
-            format!("{reason}: {}", meaning(reason).unwrap_or_default())
+            format!("{reason}\n{}", meaning(reason).unwrap_or_default())
         }
-        (_, None) => "the gateway refuses the certificate: no authority that it trusts signed it".to_owned(),
+        (_, None) => "refused by the gateway\nno authority that it trusts signed the certificate".to_owned(),
         (Answer::Failed { error }, Some(_)) => error.clone(),
     }
 }
@@ -145,7 +158,7 @@ fn refused(entry: &Entry, message: &str, data: &Value) -> String {
     } else {
         message
     };
-    format!("{reason}: {told}")
+    format!("{reason}\n{told}")
 }
 
 /// The policies that let it through: the user's and the agent's.
