@@ -1,6 +1,8 @@
 //! docs/reasons.md is the table of all reasons, as the code has them.
 //! `UPDATE_DOCS=1 cargo test --test reasons` writes it anew.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail on the spot")]
+
 use std::fmt::Write as _;
 use std::fs;
 
