@@ -1,9 +1,17 @@
 //! The one path through the real stages, without a gateway: what is answered, and what is recorded of it.
 
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test may fail on the spot"
+)]
+
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mcp_authz::app;
+use mcp_authz::clock;
 use mcp_authz::config::Config;
 use mcp_authz::dev::{DevIssuer, Mint};
 use mcp_authz::exchange::{Answer, Body, Decider, Exchange, Forward, Gateway, Headers, Peer, Reply, Source};
@@ -48,10 +56,10 @@ impl House {
             audiences: vec![RESOURCE.to_owned()],
             ..Mint::default()
         };
-        self.issuer.mint(&mint, jiff::Timestamp::now()).unwrap()
+        self.issuer.mint(&mint, clock::now()).unwrap()
     }
 
-    fn exchange(&self, token: Option<&str>, agent: &str, body: &Value) -> Exchange {
+    fn exchange(token: Option<&str>, agent: &str, body: &Value) -> Exchange {
         let mut headers: Headers = [("content-type", "application/json")].into_iter().collect();
         if let Some(token) = token {
             headers.push("authorization", format!("Bearer {token}"));
@@ -74,16 +82,16 @@ impl House {
                 ..Gateway::default()
             },
             request_id: "r1".to_owned(),
-            received: jiff::Timestamp::now(),
-            started: Instant::now(),
-            deadline: Instant::now() + Duration::from_secs(5),
+            received: clock::now(),
+            started: clock::instant(),
+            deadline: clock::instant() + Duration::from_secs(5),
         }
     }
 
     async fn ask(&self, role: &str, agent: &str, body: &Value) -> Reply {
         let token = self.token("alice", role);
         self.pipeline
-            .answer(self.exchange(Some(&token), agent, body))
+            .answer(Self::exchange(Some(&token), agent, body))
             .await
     }
 
@@ -91,7 +99,7 @@ impl House {
     async fn records(&self) -> Vec<Value> {
         self.pipeline
             .journal
-            .close(Instant::now() + Duration::from_secs(5))
+            .close(clock::instant() + Duration::from_secs(5))
             .await
             .unwrap();
         let lines = std::fs::read_to_string(self.audit()).unwrap();
@@ -106,7 +114,7 @@ impl House {
     }
 }
 
-fn call(tool: &str, arguments: Value) -> Value {
+fn call(tool: &str, arguments: &Value) -> Value {
     json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": { "name": tool, "arguments": arguments } })
 }
 
@@ -143,7 +151,7 @@ async fn what_both_may_is_allowed_with_headers_that_name_them_and_recorded_once(
             .ask(
                 "mcp-developer",
                 TRUSTED,
-                &call("fs_write", json!({"path": "a", "content": "b"})),
+                &call("fs_write", &json!({"path": "a", "content": "b"})),
             )
             .await,
     );
@@ -183,7 +191,7 @@ async fn what_only_one_may_is_denied() {
                 .ask(
                     role,
                     agent,
-                    &call("fs_write", json!({"path": "a", "content": "b"})),
+                    &call("fs_write", &json!({"path": "a", "content": "b"})),
                 )
                 .await,
         );
@@ -203,7 +211,7 @@ async fn a_forbid_is_told_with_its_reason_and_its_policy_recorded() {
             .ask(
                 "mcp-developer",
                 TRUSTED,
-                &call("db_read", json!({"sql": "select 1", "limit": 500})),
+                &call("db_read", &json!({"sql": "select 1", "limit": 500})),
             )
             .await,
     );
@@ -224,17 +232,17 @@ async fn whether_a_tool_exists_is_told_only_to_who_may_know() {
     let house = house("").await;
     let (_, unknown) = answer(
         house
-            .ask("mcp-viewer", TRUSTED, &call("no_such_tool", json!({})))
+            .ask("mcp-viewer", TRUSTED, &call("no_such_tool", &json!({})))
             .await,
     );
     let (_, misfit) = answer(
         house
-            .ask("mcp-viewer", TRUSTED, &call("shell_admin", json!({"pid": "x"})))
+            .ask("mcp-viewer", TRUSTED, &call("shell_admin", &json!({"pid": "x"})))
             .await,
     );
     let (_, denied) = answer(
         house
-            .ask("mcp-viewer", TRUSTED, &call("shell_admin", json!({"pid": 4242})))
+            .ask("mcp-viewer", TRUSTED, &call("shell_admin", &json!({"pid": 4242})))
             .await,
     );
     for body in [&unknown, &misfit, &denied] {
@@ -243,7 +251,7 @@ async fn whether_a_tool_exists_is_told_only_to_who_may_know() {
     }
     let (told, misfit) = answer(
         house
-            .ask("mcp-admin", TRUSTED, &call("shell_admin", json!({"pid": "x"})))
+            .ask("mcp-admin", TRUSTED, &call("shell_admin", &json!({"pid": "x"})))
             .await,
     );
     assert_eq!((told.status, &misfit["error"]["code"]), (200, &json!(-32602)));
@@ -268,9 +276,9 @@ async fn whether_a_tool_exists_is_told_only_to_who_may_know() {
 #[tokio::test]
 async fn one_denied_call_denies_its_batch_and_each_call_is_recorded() {
     let house = house("").await;
-    let mut hidden = call("shell_admin", json!({"pid": 4242}));
+    let mut hidden = call("shell_admin", &json!({"pid": 4242}));
     hidden["id"] = json!("b");
-    let batch = json!([call("fs_read", json!({"path": "a"})), hidden, {"jsonrpc": "2.0", "method": "notifications/initialized"}]);
+    let batch = json!([call("fs_read", &json!({"path": "a"})), hidden, {"jsonrpc": "2.0", "method": "notifications/initialized"}]);
     let (told, body) = answer(house.ask("mcp-viewer", TRUSTED, &batch).await);
     assert_eq!(told.status, 200);
     assert_eq!(body.as_array().unwrap().len(), 2, "notifications get no answer");
@@ -291,7 +299,7 @@ async fn without_a_token_the_login_begins_whatever_the_body_is() {
     let (told, body) = answer(
         house
             .pipeline
-            .answer(house.exchange(None, TRUSTED, &json!({"method": 1})))
+            .answer(House::exchange(None, TRUSTED, &json!({"method": 1})))
             .await,
     );
     assert_eq!(told.status, 401);
@@ -308,7 +316,7 @@ async fn without_a_token_the_login_begins_whatever_the_body_is() {
 async fn a_body_that_two_parsers_read_differently_is_refused_with_its_own_reason() {
     let house = house("").await;
     let token = house.token("alice", "mcp-admin");
-    let mut exchange = house.exchange(Some(&token), TRUSTED, &Value::Null);
+    let mut exchange = House::exchange(Some(&token), TRUSTED, &Value::Null);
     exchange.body =
         Body::Whole(r#"{"jsonrpc":"2.0","id":1,"method":"ping","\u006dethod":"tools/list"}"#.into());
     let (told, body) = answer(house.pipeline.answer(exchange).await);
@@ -331,7 +339,7 @@ async fn a_foreign_origin_is_refused_and_a_listed_one_is_not() {
         ("https://app.example.evil", false),
         ("null", false),
     ] {
-        let mut exchange = house.exchange(Some(&token), TRUSTED, &call("fs_read", json!({"path": "a"})));
+        let mut exchange = House::exchange(Some(&token), TRUSTED, &call("fs_read", &json!({"path": "a"})));
         exchange.headers.push("origin", origin);
         let reply = house.pipeline.answer(exchange).await;
         assert_eq!(matches!(reply, Reply::Forward(_)), allowed, "{origin}: {reply:?}");
@@ -343,7 +351,7 @@ async fn the_metadata_is_served_to_anybody_at_this_servers_paths_only() {
     let house = house("").await;
     let well_known = "/.well-known/oauth-protected-resource";
     let ask = async |path: &str, method: &str, body: Body| {
-        let mut exchange = house.exchange(None, "", &Value::Null);
+        let mut exchange = House::exchange(None, "", &Value::Null);
         (exchange.path, exchange.method, exchange.body) = (path.to_owned(), method.to_owned(), body);
         answer(house.pipeline.answer(exchange).await)
     };
@@ -385,7 +393,7 @@ async fn no_server_no_call() {
         (Some("../x"), "unknown_server"),
         (None, "no_server"),
     ] {
-        let mut exchange = house.exchange(Some(&token), TRUSTED, &call("fs_read", json!({"path": "a"})));
+        let mut exchange = House::exchange(Some(&token), TRUSTED, &call("fs_read", &json!({"path": "a"})));
         exchange.context = named
             .map(|name| ("server".to_owned(), name.to_owned()))
             .into_iter()
@@ -420,7 +428,7 @@ async fn a_call_that_the_gateway_gave_up_on_is_recorded_as_gone() {
     let token = house.token("alice", "mcp-admin");
     // Until the keys are asked for again, an outage is answered at once; then a call waits for them, and is dropped.
     let gone = async || loop {
-        let exchange = house.exchange(Some(&token), TRUSTED, &call("fs_read", json!({"path": "a"})));
+        let exchange = House::exchange(Some(&token), TRUSTED, &call("fs_read", &json!({"path": "a"})));
         let waited = tokio::time::timeout(Duration::from_millis(50), house.pipeline.answer(exchange)).await;
         if waited.is_err() {
             return;
@@ -443,12 +451,12 @@ async fn without_a_journal_nothing_is_decided() {
     house
         .pipeline
         .journal
-        .close(Instant::now() + Duration::from_secs(5))
+        .close(clock::instant() + Duration::from_secs(5))
         .await
         .unwrap();
     let (told, body) = answer(
         house
-            .ask("mcp-admin", TRUSTED, &call("fs_read", json!({"path": "a"})))
+            .ask("mcp-admin", TRUSTED, &call("fs_read", &json!({"path": "a"})))
             .await,
     );
     assert_eq!((told.status, header(&told, "retry-after")), (503, Some("1")));
@@ -465,7 +473,7 @@ async fn denials_are_told_as_the_server_says() {
         let house = house(&format!(", denials: {denials}")).await;
         let (told, body) = answer(
             house
-                .ask("mcp-viewer", TRUSTED, &call("shell_admin", json!({"pid": 4242})))
+                .ask("mcp-viewer", TRUSTED, &call("shell_admin", &json!({"pid": 4242})))
                 .await,
         );
         assert_eq!(
