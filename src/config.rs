@@ -15,7 +15,9 @@ use crate::telemetry::{HttpSettings, LogSettings};
 use crate::{identity, mcp, policy, wire};
 
 mod check;
+mod deserialize;
 mod environment;
+mod fault;
 mod problem;
 mod read;
 mod tree;
@@ -24,6 +26,8 @@ pub use problem::ConfigProblem;
 
 use problem::{File, Problem};
 use tree::{Node, Place};
+
+const NAME_THE_FILE: &str = "name the file with `--config`, or `MCP_AUTHZ_CONFIG`";
 
 /// The whole configuration.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -48,7 +52,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads a configuration file and puts what the environment says over it.
+    /// Reads a configuration file and puts what the environment says over it; without a file, the environment alone.
     ///
     /// # Errors
     /// Everything that is wrong, each with its place.
@@ -56,14 +60,21 @@ impl Config {
         path: Option<&Path>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, Vec<ConfigProblem>> {
+        let environment: Vec<_> = environment.into_iter().collect();
         let Some(path) = path else {
-            return Self::read(None, "", environment);
+            let ours = |name: &OsString| name.to_string_lossy().starts_with(environment::PREFIX);
+            if environment.iter().any(|(name, _)| ours(name)) {
+                return Self::read(None, "", environment);
+            }
+            let told = "no configuration: neither a file nor an environment variable `MCP_AUTHZ__…`";
+            let problem = Problem::at(Place::Nowhere, told).help(NAME_THE_FILE);
+            return Err(vec![ConfigProblem::new(problem, None)]);
         };
         match std::fs::read_to_string(path) {
             Ok(text) => Self::read(Some(path.to_owned()), &text, environment),
             Err(error) => {
-                let problem = Problem::at(Place::Nowhere, format!("can't be read: {error}"))
-                    .help("name the file with `--config`, or `MCP_AUTHZ_CONFIG`");
+                let problem =
+                    Problem::at(Place::Nowhere, format!("can't be read: {error}")).help(NAME_THE_FILE);
                 Err(vec![ConfigProblem::new(
                     problem,
                     Some(&File::new(path.to_owned(), "")),

@@ -26,6 +26,7 @@ use workload::{Found, Workloads};
 pub use caller::{Caller, User, Workload};
 pub use error::{IdentityError, IdentitySetupError};
 pub use settings::Settings;
+pub use soundness::Unsound;
 
 mod bearer;
 pub mod caller;
@@ -40,6 +41,7 @@ mod jwk;
 mod jwt;
 mod keyring;
 pub mod settings;
+mod soundness;
 pub mod spiffe;
 mod strict;
 mod workload;
@@ -102,16 +104,10 @@ impl Verifier {
         let workloads = Workloads::new(&settings.spiffe)?;
         let mut issuers: Vec<Issuer> = Vec::with_capacity(settings.issuers.len());
         let mut by_iss = HashMap::new();
-        for issuer in settings.issuers {
-            let twice = issuers.iter().any(|other| other.settings.name == issuer.name);
-            if twice || by_iss.insert(issuer.issuer.clone(), issuers.len()).is_some() {
-                let problem = "its `name` and its `issuer` must be its own";
-                return Err(IdentitySetupError::Issuer {
-                    issuer: issuer.name,
-                    problem,
-                });
-            }
-            issuers.push(Issuer::start(issuer)?);
+        for (index, issuer) in settings.issuers.iter().enumerate() {
+            issuer::unique(issuer, settings.issuers.get(..index).unwrap_or_default())?;
+            by_iss.insert(issuer.issuer.clone(), index);
+            issuers.push(Issuer::start(issuer.clone())?);
         }
         for issuer in &issuers {
             issuer.asked_once().await;

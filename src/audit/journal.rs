@@ -112,10 +112,20 @@ impl Journal {
         )
     }
 
-    fn with_target(target: Target, length: usize, retry: Duration) -> Result<Self, JournalError> {
-        if !(1..=1_000_000).contains(&length) {
-            return Err(JournalError::QueueLength(length));
+    /// Whether a queue can be as long as that.
+    ///
+    /// # Errors
+    /// [`JournalError::QueueLength`] if it can't.
+    pub fn check_queue(length: usize) -> Result<(), JournalError> {
+        if (1..=1_000_000).contains(&length) {
+            Ok(())
+        } else {
+            Err(JournalError::QueueLength(length))
         }
+    }
+
+    fn with_target(target: Target, length: usize, retry: Duration) -> Result<Self, JournalError> {
+        Self::check_queue(length)?;
         let (queue, lines) = mpsc::channel(length);
         let shared = Arc::new(Shared {
             state: watch::Sender::new(State::Writing),

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use url::Url;
 
+use crate::audit::{Journal, ShowArguments};
 use crate::inventory::{Requirement, Server};
 
 use super::Config;
@@ -26,6 +27,18 @@ pub(super) fn check(config: &Config, root: &Node, problems: &mut Vec<Problem>) {
             "see the key's comment in mcp-authz.example.yaml",
         );
     }
+    for unsound in config.identity.unsound() {
+        let mut path = vec![key("identity"), key(unsound.list), Step::Index(unsound.index)];
+        if unsound.list == "trust_domains" {
+            path.insert(1, key("spiffe"));
+        }
+        report(
+            &path,
+            unsound.error.to_string(),
+            "see the key's comment in mcp-authz.example.yaml",
+        );
+    }
+    of_audit(config, &mut report);
     for (index, server) in config.servers.iter().enumerate() {
         let at = |name: &str| vec![key("servers"), Step::Index(index), key(name)];
         for (field, message, help) in
@@ -33,6 +46,22 @@ pub(super) fn check(config: &Config, root: &Node, problems: &mut Vec<Problem>) {
         {
             report(&at(field), message, help);
         }
+    }
+}
+
+fn of_audit(config: &Config, report: &mut impl FnMut(&[Step], String, &str)) {
+    let audit = &config.audit;
+    if audit.arguments == ShowArguments::Hash && audit.key_file.is_none() {
+        let message = "hashes of arguments need a key: without one, short values could be guessed".to_owned();
+        let help = "set `audit.key_file` to a file of at least 32 bytes";
+        report(&[key("audit"), key("arguments")], message, help);
+    }
+    if let Err(error) = Journal::check_queue(audit.queue) {
+        report(
+            &[key("audit"), key("queue")],
+            error.to_string(),
+            "the default is 8192",
+        );
     }
 }
 

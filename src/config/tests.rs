@@ -51,7 +51,7 @@ fn a_value_of_another_type_is_an_error_with_its_line() {
     assert_eq!(problems.len(), 1, "{problems:?}");
     assert!(problems[0].starts_with("mcp-authz.yaml:9:"), "{problems:?}");
     assert!(
-        problems[0].contains("`audit.queue`: invalid type: string"),
+        problems[0].contains("`audit.queue`: expected a whole number"),
         "{problems:?}"
     );
 }
@@ -180,4 +180,128 @@ fn the_example_names_every_key() {
         }
     }
     assert!(probed >= 16, "only {probed} maps could be probed");
+}
+
+/// What is wrong, by what is added to a sound configuration.
+#[test]
+fn each_mistake_is_told_once_where_it_stands() {
+    let cases = [
+        "audit: {queue: many, file: 7}",
+        "grpc: {max_connections: -5, max_concurrent_streams: 99999999999, handshake_timeout: 5}",
+        "http: {hosts: mcp-authz.example}",
+        "log: {format: jsn}",
+        "log: [json, info]",
+        "audit: {arguments: hash}",
+        "audit: {queue: 0}",
+        "policies: nowhere",
+        "policies: {reload: yes}",
+    ];
+    let told = cases.map(|added| {
+        format!(
+            "{added}\n  {}",
+            read(&format!("{SOUND}{added}\n"), &[]).unwrap_err().join("\n  ")
+        )
+    });
+    insta::assert_snapshot!(told.join("\n"));
+}
+
+#[test]
+fn each_item_of_a_list_has_its_own_problems() {
+    let text = "\
+servers:
+  - name: 7
+  - resource: https://mcp.example/one
+  - {name: tools, resource: https://mcp.example/two, require: user}
+  - {name: sound, resource: https://mcp.example/three}
+identity:
+  issuers:
+    - {name: a, keys: {url: x}, claims: {roles: [a..b]}}
+";
+    insta::assert_snapshot!(read(text, &[]).unwrap_err().join("\n"));
+}
+
+#[test]
+fn identities_that_could_prove_nothing_are_told_before_anything_starts() {
+    let text = "\
+servers: [{name: one, resource: https://mcp.example/mcp}]
+identity:
+  issuers:
+    - {name: Key Cloak, issuer: https://id.example}
+    - {name: far, issuer: http://id.example}
+    - {name: far, issuer: https://other.example, algorithms: [HS256]}
+  gateways:
+    - {name: any, trusted_for: [principal]}
+    - {name: odd, address: nowhere, trusted_for: [principal]}
+  spiffe:
+    trust_domains: [mcp-identity.local, 'spiffe://Elsewhere']
+";
+    insta::assert_snapshot!(read(text, &[]).unwrap_err().join("\n"));
+}
+
+#[test]
+fn a_section_of_which_everything_is_commented_out_has_its_defaults() {
+    let config = read(&format!("{SOUND}grpc:\naudit:\nhttp:\n  hosts:\n"), &[]).unwrap();
+    assert_eq!(config.grpc, wire::Settings::default());
+    assert_eq!(config.audit, AuditSettings::default());
+    assert!(config.http.hosts.is_empty());
+}
+
+#[test]
+fn what_a_variable_holds_is_read_as_the_type_that_asks_for_it() {
+    let variables = [
+        ("MCP_AUTHZ__SERVERS__0__NAME", "123"),
+        ("MCP_AUTHZ__AUDIT__FILE", "/var/log/a #1: x"),
+        ("MCP_AUTHZ__HTTP__LISTEN", "null"),
+        ("MCP_AUTHZ__GRPC__LISTEN", "[::1]:7"),
+        ("MCP_AUTHZ__GRPC__UNIX__PATH", "/run/authz.sock"),
+        ("MCP_AUTHZ__GRPC__UNIX__MODE", "0600"),
+        ("MCP_AUTHZ__GRPC__MAX_DEADLINE", "2s"),
+        ("MCP_AUTHZ__POLICIES__RELOAD", "false"),
+        ("MCP_AUTHZ__LOG__FORMAT", "text"),
+        ("MCP_AUTHZ__IDENTITY__ISSUERS__0__KEYS", "{file: keys.json}"),
+        ("MCP_AUTHZ__IDENTITY__ISSUERS__0__ALGORITHMS__0", "ES256"),
+    ];
+    let config = read(SOUND, &variables).unwrap();
+    assert_eq!(config.servers[0].name.as_str(), "123");
+    assert_eq!(config.audit.file, Some("/var/log/a #1: x".into()));
+    assert_eq!(config.http.listen, None);
+    assert_eq!(config.grpc.listen, Some("[::1]:7".parse().unwrap()));
+    assert_eq!(config.grpc.unix.map(|unix| unix.mode.bits()), Some(0o600));
+    assert_eq!(config.grpc.max_deadline, std::time::Duration::from_secs(2));
+    assert!(!config.policies.reload);
+    let issuer = &config.identity.issuers[0];
+    assert_eq!(issuer.keys, identity::settings::Keys::File("keys.json".into()));
+    assert_eq!(issuer.algorithms.len(), 1);
+}
+
+#[test]
+fn a_mistake_in_a_variable_names_the_variable() {
+    let variables = [
+        ("MCP_AUTHZ__", "x"),
+        ("MCP_AUTHZ__GRPC__LISTEN", "foo"),
+        ("MCP_AUTHZ__GRPC__UNIX", "{path: /x, mode: 0660}"),
+        ("MCP_AUTHZ__HTTP__HOSTS", "[a"),
+        ("MCP_AUTHZ__LOG__FILTER__X", "1"),
+        ("MCP_AUTHZ__SERVERS__5__NAME", "x"),
+        ("MCP_AUTHZ__SERVERS__X__NAME", "x"),
+        ("MCP_AUTHZ__SERVRS__0__NAME", "x"),
+    ];
+    insta::assert_snapshot!(read(SOUND, &variables).unwrap_err().join("\n"));
+}
+
+#[test]
+fn the_environment_alone_will_do_but_not_nothing() {
+    let alone = |variables: &[(&str, &str)]| {
+        let environment = variables.iter().map(|(name, value)| (name.into(), value.into()));
+        Config::load(None, environment).map_err(|problems| problems.iter().map(told).collect::<Vec<_>>())
+    };
+    let servers = r#"[{"name": "one", "resource": "https://mcp.example/mcp", "require": ["user"]}]"#;
+    let issuers = r#"[{"name": "k", "issuer": "https://id.example"}]"#;
+    let variables = [
+        ("MCP_AUTHZ__SERVERS", servers),
+        ("MCP_AUTHZ__IDENTITY__ISSUERS", issuers),
+    ];
+    assert_eq!(alone(&variables).unwrap().servers.len(), 1);
+    let problems = alone(&[("PATH", "/bin"), ("MCP_AUTHZ_SERVICE_HOST", "10.0.0.1")]).unwrap_err();
+    assert!(problems[0].starts_with("no configuration:"), "{problems:?}");
 }

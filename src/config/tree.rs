@@ -173,6 +173,48 @@ impl Node {
             })
     }
 
+    /// Whether it was left out as wrong.
+    pub(super) fn is_dropped(&self) -> bool {
+        matches!(self.value, Value::Dropped)
+    }
+
+    /// Leaves out the value at the end of a path: false if there is none, or if it is everything.
+    pub(super) fn drop_value(&mut self, path: &[Step]) -> bool {
+        match self.get_mut(path) {
+            Some(node) if !path.is_empty() && !node.is_dropped() => {
+                node.value = Value::Dropped;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Makes the texts of variables on the way to a value into what they mean.
+    pub(super) fn open(&mut self, path: &[Step]) {
+        for length in 0..path.len() {
+            let Some(node) = path.get(..length).and_then(|path| self.get_mut(path)) else {
+                return;
+            };
+            if let (Value::Raw(text), Place::Variable(name)) = (&node.value, &node.place)
+                && let Ok(read) = Self::from_variable(text, name)
+            {
+                *node = read;
+            }
+        }
+    }
+
+    /// Where a key is written, rather than its value.
+    pub(super) fn place_of_key(&self, path: &[Step]) -> Place {
+        let key = match path.split_last() {
+            Some((Step::Key(name), parent)) => self.get(parent).and_then(|node| match &node.value {
+                Value::Map(entries) => entries.iter().map(|(key, _)| key).find(|key| key.name == *name),
+                _ => None,
+            }),
+            _ => None,
+        };
+        key.map_or_else(|| self.place_of(path), |key| key.place.clone())
+    }
+
     /// The place to point at for a path: of the value if it exists, else of what should hold it.
     pub(super) fn place_of(&self, path: &[Step]) -> Place {
         let mut path = path;

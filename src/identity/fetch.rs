@@ -72,9 +72,7 @@ impl Source {
     pub(super) fn new(settings: &settings::Issuer) -> Result<Option<Self>, IdentitySetupError> {
         Ok(Some(match &settings.keys {
             Keys::Discovery => {
-                // OIDC Discovery §4: appended after removing a slash at the end.
-                let base = settings.issuer.trim_end_matches('/');
-                let document = checked_url(settings, &format!("{base}/.well-known/openid-configuration"))?;
+                let document = document_url(settings)?;
                 let http = Http::new(settings, &document)?;
                 Self::Discovery {
                     http,
@@ -198,6 +196,21 @@ fn discovered(json: &[u8], issuer: &str) -> Result<Url, FetchError> {
     } else {
         Err(FetchError::KeysUrl)
     }
+}
+
+/// Whether its keys could be asked for where the settings say.
+pub(super) fn check(settings: &settings::Issuer) -> Result<(), IdentitySetupError> {
+    match &settings.keys {
+        Keys::Discovery => document_url(settings).map(drop),
+        Keys::JwksUrl(url) => checked_url(settings, url).map(drop),
+        Keys::File(_) | Keys::SecretFile(_) => Ok(()),
+    }
+}
+
+fn document_url(settings: &settings::Issuer) -> Result<Url, IdentitySetupError> {
+    // OIDC Discovery §4: appended after removing a slash at the end.
+    let base = settings.issuer.trim_end_matches('/');
+    checked_url(settings, &format!("{base}/.well-known/openid-configuration"))
 }
 
 fn checked_url(settings: &settings::Issuer, text: &str) -> Result<Url, IdentitySetupError> {

@@ -30,8 +30,8 @@ const MIN_SECRET: usize = 32;
 impl Issuer {
     /// Checks the settings and starts to fetch keys.
     pub(super) fn start(settings: settings::Issuer) -> Result<Self, IdentitySetupError> {
-        check_names(&settings)?;
-        let algorithms = algorithms(&settings)?;
+        check(&settings)?;
+        let algorithms = settings.effective_algorithms();
         let seconds = |seconds: u32| Duration::from_secs(seconds.into());
         let source = Source::new(&settings)?;
         let max_age = source.is_some().then(|| seconds(settings.max_key_age_seconds));
@@ -123,6 +123,24 @@ fn refused(settings: &settings::Issuer, problem: &'static str) -> IdentitySetupE
     }
 }
 
+/// Whether its settings are sound, as far as they themselves tell.
+pub(super) fn check(settings: &settings::Issuer) -> Result<(), IdentitySetupError> {
+    check_names(settings)?;
+    check_algorithms(settings)
+}
+
+/// Whether it is another issuer than those before it, in our words and in its tokens'.
+pub(super) fn unique(
+    settings: &settings::Issuer,
+    earlier: &[settings::Issuer],
+) -> Result<(), IdentitySetupError> {
+    let same = |other: &settings::Issuer| other.name == settings.name || other.issuer == settings.issuer;
+    if earlier.iter().any(same) {
+        return Err(refused(settings, "its `name` and its `issuer` must be its own"));
+    }
+    Ok(())
+}
+
 fn check_names(settings: &settings::Issuer) -> Result<(), IdentitySetupError> {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if settings.name.is_empty() || settings.name.len() > 63 || !settings.name.bytes().all(allowed) {
@@ -149,9 +167,8 @@ fn check_names(settings: &settings::Issuer) -> Result<(), IdentitySetupError> {
     Ok(())
 }
 
-/// The algorithms that are taken. A secret and public keys are never mixed: that
-/// is how a public key gets used as a secret.
-fn algorithms(settings: &settings::Issuer) -> Result<Vec<Algorithm>, IdentitySetupError> {
+/// A secret and public keys are never mixed: that is how a public key gets used as a secret.
+fn check_algorithms(settings: &settings::Issuer) -> Result<(), IdentitySetupError> {
     let symmetric = [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
     let configured = &settings.algorithms;
     match matches!(settings.keys, Keys::SecretFile(_)) {
@@ -163,7 +180,7 @@ fn algorithms(settings: &settings::Issuer) -> Result<Vec<Algorithm>, IdentitySet
             settings,
             "HS256 is only taken with `secret_file`, HS384 and HS512 not at all",
         )),
-        _ => Ok(settings.effective_algorithms()),
+        _ => Ok(()),
     }
 }
 

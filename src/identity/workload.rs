@@ -23,12 +23,19 @@ pub(super) enum Found {
     Nothing { untrusted: bool },
 }
 
+/// Whether it is the name of a trust domain.
+pub(super) fn check_trust_domain(name: &str) -> Result<(), IdentitySetupError> {
+    if spiffe::is_trust_domain(name) {
+        Ok(())
+    } else {
+        Err(IdentitySetupError::TrustDomain(name.to_owned()))
+    }
+}
+
 impl Workloads {
     pub(super) fn new(settings: &Spiffe) -> Result<Self, IdentitySetupError> {
         for name in &settings.trust_domains {
-            if !spiffe::is_trust_domain(name) {
-                return Err(IdentitySetupError::TrustDomain(name.clone()));
-            }
+            check_trust_domain(name)?;
         }
         Ok(Self {
             trust_domains: settings.trust_domains.clone(),
