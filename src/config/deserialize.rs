@@ -120,7 +120,7 @@ impl<'de> de::Deserializer<'de> for Reader<'_> {
             Value::Null => visitor.visit_map(Section::new(&[], &self.path)),
             Value::Map(_) => self.deserialize_any(visitor),
             Value::Raw(text) => self.read_raw(text, |reader| reader.deserialize_map(visitor)),
-            _ => return Err(self.refuse(&visitor)),
+            _ => Err(self.refuse(&visitor)),
         }
     }
 
