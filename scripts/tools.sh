@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-say() { printf '\033[2m·\033[0m %s\n' "$*"; }
+say() { printf '· %s\n' "$*"; }
 fail() { printf 'tools: %s\n' "$*" >&2; exit 1; }
 
 venv=.tools/venv

@@ -5,6 +5,7 @@ use std::io::Read as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior};
@@ -69,8 +70,11 @@ pub enum PartError {
         tail: String,
     },
     /// No port can be had.
-    #[error("no free port on loopback: {0}")]
-    Ports(std::io::Error),
+    #[error("no free port on loopback")]
+    NoPort,
+    /// The issuer can't listen.
+    #[error("can't listen on loopback: {0}")]
+    Listen(std::io::Error),
 }
 
 /// A running process; it ends when this is dropped.
@@ -208,19 +212,33 @@ impl Part {
     }
 }
 
-/// So many free TCP ports on loopback. All are held at once, so that they differ.
+/// So many free TCP ports on loopback, none of them handed out twice by this process.
+///
+/// Below what systems hand out for port 0 and for outgoing connections: until a part binds its port, nobody else is
+/// given it by chance.
 ///
 /// # Errors
-/// [`PartError::Ports`].
+/// [`PartError::NoPort`].
 pub fn free_ports<const N: usize>() -> Result<[u16; N], PartError> {
     let mut ports = [0; N];
-    let mut held = Vec::with_capacity(N);
     for port in &mut ports {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(PartError::Ports)?;
-        *port = listener.local_addr().map_err(PartError::Ports)?.port();
-        held.push(listener);
+        *port = free_port().ok_or(PartError::NoPort)?;
     }
     Ok(ports)
+}
+
+/// The ports that are tried, and how many there are.
+const FIRST_PORT: u32 = 20_000;
+const PORTS: u32 = 12_000;
+
+fn free_port() -> Option<u16> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Processes side by side begin at different places.
+    let start = std::process::id().wrapping_mul(97);
+    (0..PORTS)
+        .map(|_| start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)))
+        .filter_map(|count| u16::try_from(FIRST_PORT.wrapping_add(count.checked_rem(PORTS)?)).ok())
+        .find(|&port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok())
 }
 
 /// Whether something accepts connections there.

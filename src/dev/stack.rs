@@ -335,8 +335,8 @@ fn certificates(pki: &Path) -> Result<Authority, PkiError> {
 async fn issue(directory: &Path) -> Result<(DevIssuer, JoinHandle<()>), StackError> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .await
-        .map_err(PartError::Ports)?;
-    let port = listener.local_addr().map_err(PartError::Ports)?.port();
+        .map_err(PartError::Listen)?;
+    let port = listener.local_addr().map_err(PartError::Listen)?.port();
     let issuer = DevIssuer::create(
         &directory.join("issuer"),
         &format!("http://127.0.0.1:{port}/realms/demo"),
