@@ -58,7 +58,19 @@ pub(super) async fn run(args: Args, terminal: Terminal) -> miette::Result<Outcom
         .map_err(|error| serve::report(error, terminal))?;
     let reply = pipeline.answer(exchange).await;
     show(&reply, terminal)?;
-    Ok(Outcome::from(matches!(reply, Reply::Forward(_))))
+    outcome(&reply)
+}
+
+/// Allowed or denied; a decision that couldn't be made is neither.
+fn outcome(reply: &Reply) -> miette::Result<Outcome> {
+    match reply {
+        Reply::Forward(_) => Ok(Outcome::Yes),
+        Reply::Answer(answer) if answer.status == 503 => Err(miette::miette!(
+            help = "the reason above says which; ask again when it is up",
+            "a part that the decision needs is down"
+        )),
+        Reply::Answer(_) => Ok(Outcome::No),
+    }
 }
 
 fn read(path: &PathBuf) -> miette::Result<Request> {
@@ -117,4 +129,30 @@ fn show(reply: &Reply, terminal: Terminal) -> miette::Result<()> {
 
 fn shown(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::{Answer, Forward};
+
+    #[test]
+    fn only_a_decision_that_was_made_is_a_yes_or_a_no() {
+        let answer = |status| {
+            outcome(&Reply::Answer(Answer {
+                status,
+                headers: Vec::new(),
+                body: String::new(),
+                metadata: serde_json::Map::new(),
+            }))
+        };
+        assert_eq!(
+            outcome(&Reply::Forward(Forward::default())).unwrap(),
+            Outcome::Yes
+        );
+        for denied in [200, 400, 401, 403, 404, 413] {
+            assert_eq!(answer(denied).unwrap(), Outcome::No, "{denied}");
+        }
+        assert!(answer(503).is_err());
+    }
 }
