@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Largest body in bytes (1048576). Keep it below the gateway's own limit, or the gateway answers.
+    /// Largest body in bytes (1048576). Keep it at or below the gateway's own maximum: what the gateway cuts further
+    /// down can't be told from a whole body. One of exactly this size needs a `Content-Length`.
     pub max_body_bytes: usize,
     /// Deepest nesting of arrays and objects (64); never over 128, whatever is set.
     pub max_nesting: usize,

@@ -84,6 +84,11 @@ pub(super) fn body<'a>(exchange: &'a Exchange, limits: &Limits) -> Result<&'a [u
             limit: limits.max_body_bytes,
         });
     }
+    // Envoy asks as soon as it holds its maximum, and calls that whole though more is to come: of a body that was
+    // sent slowly, the rest would reach the server unread. Only a length says that there is none.
+    if bytes.len() == limits.max_body_bytes && !exchange.headers.contains("content-length") {
+        return Err(Refusal::BodyCut);
+    }
     Ok(bytes)
 }
 

@@ -16,6 +16,17 @@ fn read() -> String {
     call("fs_read", &json!({ "path": "/srv/work/hello.txt" })).to_string()
 }
 
+/// The developer's call of `fs_read` in HTTP/1.1, up to what says how long the body is.
+fn raw_call(stack: &Stack) -> String {
+    format!(
+        "POST /workbench/mcp HTTP/1.1\r\nhost: localhost:{}\r\nauthorization: Bearer {}\r\n\
+         content-type: application/json\r\naccept: application/json, text/event-stream\r\n\
+         mcp-protocol-version: 2026-07-28\r\nmcp-method: tools/call\r\nmcp-name: fs_read\r\nconnection: close\r\n",
+        stack.ports.listener,
+        Caller::developer(stack).token.unwrap(),
+    )
+}
+
 /// Each of these bodies is refused with 400, for its own reason, and recorded with it.
 async fn refused(stack: &Stack, cases: impl IntoIterator<Item = (&'static str, Vec<u8>)>) {
     let caller = Caller::developer(stack);
@@ -148,6 +159,22 @@ fn a_body_that_ends_exactly_at_the_limit_is_never_taken_for_a_longer_one() {
 }
 
 #[test]
+fn what_follows_a_body_of_exactly_the_limit_does_not_reach_the_server_unread() {
+    with_stack(async |stack| {
+        let (good, limit) = (read(), 1_048_576);
+        let spaces = " ".repeat(limit - good.len());
+        // One chunk of exactly what the gateway holds, and no end yet: whoever decides now decides on a part.
+        let request = format!(
+            "{}transfer-encoding: chunked\r\n\r\n{limit:x}\r\n{good}{spaces}\r\n",
+            raw_call(stack)
+        );
+        let answer = raw::exchange(stack, TRUSTED, request.as_bytes());
+        assert_eq!(raw::status(&answer), 413, "{answer}");
+        assert!(answer.contains("body_cut"), "{answer}");
+    });
+}
+
+#[test]
 fn compressed_and_foreign_bodies_are_refused() {
     with_stack(async |stack| {
         let caller = Caller::developer(stack);
@@ -214,15 +241,11 @@ fn a_get_brings_no_body() {
 #[test]
 fn a_chunked_body_is_read_like_any_other() {
     with_stack(async |stack| {
-        let caller = Caller::developer(stack);
-        let (body, port) = (read(), stack.ports.listener);
+        let body = read();
         let (first, second) = body.split_at(body.len() / 2);
         let request = format!(
-            "POST /workbench/mcp HTTP/1.1\r\nhost: localhost:{port}\r\nauthorization: Bearer {}\r\n\
-             content-type: application/json\r\naccept: application/json, text/event-stream\r\n\
-             mcp-protocol-version: 2026-07-28\r\nmcp-method: tools/call\r\nmcp-name: fs_read\r\n\
-             transfer-encoding: chunked\r\nconnection: close\r\n\r\n{:x}\r\n{first}\r\n{:x}\r\n{second}\r\n0\r\n\r\n",
-            caller.token.unwrap(),
+            "{}transfer-encoding: chunked\r\n\r\n{:x}\r\n{first}\r\n{:x}\r\n{second}\r\n0\r\n\r\n",
+            raw_call(stack),
             first.len(),
             second.len(),
         );

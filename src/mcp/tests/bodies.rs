@@ -358,9 +358,21 @@ fn names_and_bodies_are_bounded() {
     };
     message(&identified(1024));
     assert_eq!(refusal(&identified(1025)), BadId);
-    let padded = |length| post(None, &format!("{CALL}{}", " ".repeat(length - CALL.len())));
-    message(&padded(1 << 20));
+    message(&padded((1 << 20) - 1));
     assert_eq!(refusal(&padded((1 << 20) + 1)), TooLarge { limit: 1 << 20 });
+}
+
+/// `CALL`, with as much white space behind it.
+fn padded(length: usize) -> Exchange {
+    post(None, &format!("{CALL}{}", " ".repeat(length - CALL.len())))
+}
+
+#[test]
+fn a_body_of_exactly_the_limit_without_a_length_is_not_taken_for_the_whole_body() {
+    let mut exchange = padded(1 << 20);
+    assert_eq!(refusal(&exchange), BodyCut);
+    exchange.headers.push("content-length", "1048576");
+    message(&exchange);
 }
 
 #[test]
