@@ -186,7 +186,7 @@ impl Verifier {
             .get(jwt::iss(&unverified.claims).unwrap_or_default())
             .and_then(|index| self.issuers.get(*index));
         let issuer = issuer.ok_or(IdentityError::IssuerUnknown)?;
-        let wait = Duration::from_millis(issuer.settings.fetch_timeout_milliseconds.into());
+        let wait = issuer.settings.fetch_timeout;
         let deadline = now.checked_add(wait).unwrap_or(now);
         issuer
             .verify_signature(&unverified, now, deadline)

@@ -418,7 +418,7 @@ async fn a_call_that_the_gateway_gave_up_on_is_recorded_as_gone() {
     let text = format!(
         "servers: [{{name: workbench, resource: {RESOURCE}}}]\n\
          identity: {{issuers: [{{name: dev, issuer: 'https://id.example/realms/mcp', keys: {{jwks_url: 'http://{}/'}},\n  \
-         fetch_timeout_milliseconds: 300, unknown_kid_interval_seconds: 1}}],\n  \
+         fetch_timeout: 300ms, unknown_kid_interval: 1s}}],\n  \
          gateways: [{{name: unix, unix: true, trusted_for: [principal]}}], spiffe: {{trust_domains: [mcp-identity.local]}}}}\naudit: {{file: {}}}\n",
         silent.local_addr().unwrap(),
         house.audit().display(),

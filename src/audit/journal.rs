@@ -108,7 +108,7 @@ impl Journal {
         Self::with_target(
             target,
             settings.queue,
-            Duration::from_millis(settings.retry_ms.max(1)),
+            settings.retry_interval.max(Duration::from_millis(1)),
         )
     }
 

@@ -1,7 +1,9 @@
 //! What the audit writes, and where to.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use jiff::fmt::serde::unsigned_duration::friendly::compact::required;
 use serde::{Deserialize, Serialize};
 
 /// The audit's settings.
@@ -14,9 +16,10 @@ pub struct AuditSettings {
     /// How many records may wait to be written, requests in flight included. When as many wait, requests wait too,
     /// and are denied at their deadline. Default: 8192.
     pub queue: usize,
-    /// How often, in milliseconds, a failed write is tried again, and an idle journal looks whether its file was
-    /// moved. Default: 1000.
-    pub retry_ms: u64,
+    /// How often a failed write is tried again, and an idle journal looks whether its file was
+    /// moved. Default: `1s`.
+    #[serde(with = "required")]
+    pub retry_interval: Duration,
     /// What is recorded of a call's arguments: `none`; `names` (each name with its value's JSON type); `hash`
     /// (HMAC-SHA256 of each value, needs `key_file`); `all` (the values themselves). Default: `names`.
     pub arguments: ShowArguments,
@@ -63,7 +66,7 @@ impl Default for AuditSettings {
         Self {
             file: None,
             queue: 8192,
-            retry_ms: 1000,
+            retry_interval: Duration::from_secs(1),
             arguments: ShowArguments::default(),
             max_argument_bytes: 4096,
             session: ShowSession::default(),

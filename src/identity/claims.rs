@@ -68,7 +68,7 @@ impl Times {
 
     /// Whether it holds now (RFC 7519 §4.1.4–4.1.6), give or take the skew.
     pub(super) fn check(self, now: Timestamp, settings: &settings::Issuer) -> Result<(), IdentityError> {
-        let (now, skew) = (now.as_second(), i64::from(settings.clock_skew_seconds));
+        let (now, skew) = (now.as_second(), whole_seconds(settings.clock_skew));
         if now >= self.exp.saturating_add(skew) {
             return Err(IdentityError::Expired);
         }
@@ -80,7 +80,7 @@ impl Times {
             return Err(IdentityError::NotYetValid);
         }
         let lifetime = self.exp.saturating_sub(self.iat.unwrap_or(now));
-        if lifetime > i64::from(settings.max_lifetime_seconds) {
+        if lifetime > whole_seconds(settings.max_lifetime) {
             return Err(IdentityError::LivesTooLong);
         }
         Ok(())
@@ -250,4 +250,9 @@ fn sorted(mut names: Vec<String>) -> Vec<String> {
     names.sort_unstable();
     names.dedup();
     names
+}
+
+/// A setting in whole seconds, as claims count.
+fn whole_seconds(duration: std::time::Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }

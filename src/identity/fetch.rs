@@ -127,7 +127,7 @@ impl Http {
     fn new(settings: &settings::Issuer, url: &Url) -> Result<Self, IdentitySetupError> {
         // Another part of the process may have chosen already: whoever comes first is as good.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let timeout = Duration::from_millis(settings.fetch_timeout_milliseconds.into());
+        let timeout = settings.fetch_timeout;
         // A redirect could lead anywhere: an issuer's keys are where it is configured to have them.
         let mut builder = Client::builder()
             .redirect(redirect::Policy::none())

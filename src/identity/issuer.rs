@@ -32,12 +32,11 @@ impl Issuer {
     pub(super) fn start(settings: settings::Issuer) -> Result<Self, IdentitySetupError> {
         check(&settings)?;
         let algorithms = settings.effective_algorithms();
-        let seconds = |seconds: u32| Duration::from_secs(seconds.into());
         let source = Source::new(&settings)?;
-        let max_age = source.is_some().then(|| seconds(settings.max_key_age_seconds));
+        let max_age = source.is_some().then_some(settings.max_key_age);
         let keyring = Arc::new(Keyring::new(Pace {
-            refresh: seconds(settings.refresh_seconds),
-            unknown_kid: seconds(settings.unknown_kid_interval_seconds),
+            refresh: settings.refresh_interval,
+            unknown_kid: settings.unknown_kid_interval,
             max_age,
         }));
         if let Some(keys) = local_keys(&settings, &algorithms)? {
@@ -157,11 +156,11 @@ fn check_names(settings: &settings::Issuer) -> Result<(), IdentitySetupError> {
         ));
     }
     let times = [
-        settings.fetch_timeout_milliseconds,
-        settings.refresh_seconds,
-        settings.unknown_kid_interval_seconds,
+        settings.fetch_timeout,
+        settings.refresh_interval,
+        settings.unknown_kid_interval,
     ];
-    if times.contains(&0) {
+    if times.contains(&Duration::ZERO) {
         return Err(refused(settings, "fetching needs times of at least 1"));
     }
     Ok(())

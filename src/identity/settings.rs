@@ -1,7 +1,9 @@
 //! What the configuration says of issuers, gateways and trust domains.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use jiff::fmt::serde::unsigned_duration::friendly::compact::required;
 use jsonwebtoken::Algorithm;
 use serde::{Deserialize, Serialize};
 
@@ -62,27 +64,27 @@ pub struct Issuer {
     /// Default: `account`, which Keycloak adds for its own account pages.
     #[serde(default = "default_tolerated_audiences")]
     pub tolerated_audiences: Vec<String>,
-    /// How far its clock may be from ours, in seconds. Default: 30.
-    #[serde(default = "default_clock_skew")]
-    pub clock_skew_seconds: u32,
-    /// The longest life of a token, from `iat` to `exp`, in seconds. Default: 86400, a day.
-    #[serde(default = "default_max_lifetime")]
-    pub max_lifetime_seconds: u32,
+    /// How far its clock may be from ours. Default: `30s`.
+    #[serde(default = "default_clock_skew", with = "required")]
+    pub clock_skew: Duration,
+    /// The longest life of a token, from `iat` to `exp`. Default: `24h`.
+    #[serde(default = "default_max_lifetime", with = "required")]
+    pub max_lifetime: Duration,
     /// The longest token, in bytes. Default: 16384.
     #[serde(default = "default_max_token_bytes")]
     pub max_token_bytes: usize,
-    /// How often its keys are fetched, in seconds. Default: 300.
-    #[serde(default = "default_refresh")]
-    pub refresh_seconds: u32,
-    /// An unknown `kid` fetches the keys at most once in this time, in seconds. Default: 10.
-    #[serde(default = "default_unknown_kid_interval")]
-    pub unknown_kid_interval_seconds: u32,
-    /// How long fetching may take, in milliseconds. Default: 5000.
-    #[serde(default = "default_fetch_timeout")]
-    pub fetch_timeout_milliseconds: u32,
-    /// How long keys are used while the issuer can't be reached, in seconds. Default: 86400, a day.
-    #[serde(default = "default_max_key_age")]
-    pub max_key_age_seconds: u32,
+    /// How often its keys are fetched. Default: `5m`.
+    #[serde(default = "default_refresh", with = "required")]
+    pub refresh_interval: Duration,
+    /// An unknown `kid` fetches the keys at most once in this time. Default: `10s`.
+    #[serde(default = "default_unknown_kid_interval", with = "required")]
+    pub unknown_kid_interval: Duration,
+    /// How long fetching may take. Default: `5s`.
+    #[serde(default = "default_fetch_timeout", with = "required")]
+    pub fetch_timeout: Duration,
+    /// How long keys are used while the issuer can't be reached. Default: `24h`.
+    #[serde(default = "default_max_key_age", with = "required")]
+    pub max_key_age: Duration,
     /// PEM file of the only certificate authorities believed when its keys are fetched. Default: the system's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
@@ -104,13 +106,13 @@ impl Issuer {
             untyped: false,
             audience: Audience::default(),
             tolerated_audiences: default_tolerated_audiences(),
-            clock_skew_seconds: default_clock_skew(),
-            max_lifetime_seconds: default_max_lifetime(),
+            clock_skew: default_clock_skew(),
+            max_lifetime: default_max_lifetime(),
             max_token_bytes: default_max_token_bytes(),
-            refresh_seconds: default_refresh(),
-            unknown_kid_interval_seconds: default_unknown_kid_interval(),
-            fetch_timeout_milliseconds: default_fetch_timeout(),
-            max_key_age_seconds: default_max_key_age(),
+            refresh_interval: default_refresh(),
+            unknown_kid_interval: default_unknown_kid_interval(),
+            fetch_timeout: default_fetch_timeout(),
+            max_key_age: default_max_key_age(),
             ca_file: None,
             claims: Claims::default(),
         }
@@ -144,7 +146,7 @@ pub enum Keys {
     Discovery,
     /// A JWK set at this URL; https, or http on loopback.
     JwksUrl(String),
-    /// A JWK set in this file, read again every `refresh_seconds`.
+    /// A JWK set in this file, read again every `refresh_interval`.
     File(PathBuf),
     /// A secret shared with the issuer, at least 32 bytes; a line end at its end doesn't count. HS256 only.
     SecretFile(PathBuf),
@@ -266,32 +268,32 @@ fn default_tolerated_audiences() -> Vec<String> {
     vec!["account".to_owned()]
 }
 
-fn default_clock_skew() -> u32 {
-    30
+fn default_clock_skew() -> Duration {
+    Duration::from_secs(30)
 }
 
-fn default_max_lifetime() -> u32 {
-    86_400
+fn default_max_lifetime() -> Duration {
+    Duration::from_hours(24)
 }
 
 pub(super) fn default_max_token_bytes() -> usize {
     16_384
 }
 
-fn default_refresh() -> u32 {
-    300
+fn default_refresh() -> Duration {
+    Duration::from_mins(5)
 }
 
-fn default_unknown_kid_interval() -> u32 {
-    10
+fn default_unknown_kid_interval() -> Duration {
+    Duration::from_secs(10)
 }
 
-fn default_fetch_timeout() -> u32 {
-    5_000
+fn default_fetch_timeout() -> Duration {
+    Duration::from_secs(5)
 }
 
-fn default_max_key_age() -> u32 {
-    86_400
+fn default_max_key_age() -> Duration {
+    Duration::from_hours(24)
 }
 
 #[cfg(test)]
@@ -311,13 +313,13 @@ issuers:
     untyped: true
     audience: contains
     tolerated_audiences: []
-    clock_skew_seconds: 5
-    max_lifetime_seconds: 600
+    clock_skew: 5s
+    max_lifetime: 600s
     max_token_bytes: 4096
-    refresh_seconds: 60
-    unknown_kid_interval_seconds: 30
-    fetch_timeout_milliseconds: 500
-    max_key_age_seconds: 3600
+    refresh_interval: 1m
+    unknown_kid_interval: 30s
+    fetch_timeout: 500ms
+    max_key_age: 1h
     ca_file: /etc/ca.pem
     claims:
       roles: [realm_access.roles, [resource_access, 'https://a.b/', roles]]

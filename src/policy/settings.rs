@@ -1,7 +1,9 @@
 //! Which directory the policies come from, and how often it is looked at.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use jiff::fmt::serde::unsigned_duration::friendly::compact::required;
 use serde::{Deserialize, Serialize};
 
 /// Where policies come from.
@@ -12,13 +14,16 @@ pub struct Settings {
     pub directory: PathBuf,
     /// Whether a change of its files is loaded while serving. Default true.
     pub reload: bool,
-    /// Milliseconds without a further change before a changed directory is loaded. Default 100.
-    pub settle_ms: u64,
-    /// Milliseconds after which a directory that goes on changing is loaded all the same. Default 1000.
-    pub settle_at_most_ms: u64,
-    /// Seconds between looks at the directory, for changes that no notification tells of (network file systems).
-    /// Default 5.
-    pub poll_seconds: u64,
+    /// How long nothing may change further before a changed directory is loaded. Default `100ms`.
+    #[serde(with = "required")]
+    pub settle: Duration,
+    /// After how long a directory that goes on changing is loaded all the same. Default `1s`.
+    #[serde(with = "required")]
+    pub settle_at_most: Duration,
+    /// Between looks at the directory, for changes that no notification tells of (network file systems); at least `1s`.
+    /// Default `5s`.
+    #[serde(with = "required")]
+    pub poll_interval: Duration,
 }
 
 impl Default for Settings {
@@ -26,9 +31,9 @@ impl Default for Settings {
         Self {
             directory: PathBuf::from("policies"),
             reload: true,
-            settle_ms: 100,
-            settle_at_most_ms: 1000,
-            poll_seconds: 5,
+            settle: Duration::from_millis(100),
+            settle_at_most: Duration::from_secs(1),
+            poll_interval: Duration::from_secs(5),
         }
     }
 }

@@ -206,7 +206,7 @@ impl PolicyStore {
     pub async fn watch(self: Arc<Self>, settings: Settings) {
         let changed = Arc::new(Notify::new());
         let mut watcher = watcher(&self.directory, &changed);
-        let poll = Duration::from_secs(settings.poll_seconds.max(1));
+        let poll = settings.poll_interval.max(Duration::from_secs(1));
         loop {
             let told = tokio::time::timeout(poll, changed.notified()).await.is_ok();
             if told {
@@ -259,8 +259,8 @@ fn unreadable(problems: &[Problem]) -> String {
 
 /// Waits until changes stop, within bounds.
 async fn settle(changed: &Notify, settings: &Settings) {
-    let quiet = Duration::from_millis(settings.settle_ms);
-    let at_most = Duration::from_millis(settings.settle_at_most_ms);
+    let quiet = settings.settle;
+    let at_most = settings.settle_at_most;
     let until_quiet = async { while tokio::time::timeout(quiet, changed.notified()).await.is_ok() {} };
     // Enough waited: what is there is loaded.
     let _elapsed = tokio::time::timeout(at_most, until_quiet).await;

@@ -10,7 +10,7 @@ use crate::clock;
 fn settings(file: &Path) -> AuditSettings {
     AuditSettings {
         file: Some(file.to_owned()),
-        retry_ms: 10,
+        retry_interval: Duration::from_millis(10),
         ..AuditSettings::default()
     }
 }

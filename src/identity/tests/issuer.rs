@@ -101,7 +101,7 @@ impl TestIssuer {
     pub(super) fn settings(&self) -> settings::Issuer {
         let mut settings = settings::Issuer::new("demo", self.url());
         settings.keys = Keys::JwksUrl(format!("{}/certs", self.url()));
-        settings.fetch_timeout_milliseconds = 1000;
+        settings.fetch_timeout = Duration::from_secs(1);
         settings
     }
 }

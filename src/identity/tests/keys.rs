@@ -10,7 +10,7 @@ fn header(kid: &str) -> Value {
 /// Settings under which everything happens within a test's time.
 fn quick(issuer: &TestIssuer) -> settings::Issuer {
     let mut settings = issuer.settings();
-    settings.unknown_kid_interval_seconds = 1;
+    settings.unknown_kid_interval = Duration::from_secs(1);
     settings
 }
 
@@ -93,7 +93,7 @@ async fn the_same_kid_with_another_key_is_another_key() {
     let (old, new) = (Signer::ec(), Signer::ec());
     let issuer = TestIssuer::start(vec![old.jwk("k")]).await;
     let mut settings = quick(&issuer);
-    settings.refresh_seconds = 1;
+    settings.refresh_interval = Duration::from_secs(1);
     let verifier = start(vec![settings]).await;
     let before = old.token(&header("k"), &claims(issuer.url()));
     assert!(user(&verifier, &before).await.is_ok());
@@ -106,7 +106,7 @@ async fn a_flood_of_unknown_kids_does_not_flood_the_issuer() {
     let key = Signer::ec();
     let issuer = TestIssuer::start(vec![key.jwk("k1")]).await;
     let mut settings = issuer.settings();
-    settings.unknown_kid_interval_seconds = 2;
+    settings.unknown_kid_interval = Duration::from_secs(2);
     let verifier = start(vec![settings]).await;
     assert_eq!(issuer.fetches(), 1);
     pause(2000).await;
@@ -202,7 +202,7 @@ async fn nobody_waits_for_a_slow_issuer_beyond_the_deadline() {
     let key = Signer::ec();
     let issuer = TestIssuer::start(vec![key.jwk("k1")]).await;
     let mut settings = quick(&issuer);
-    settings.fetch_timeout_milliseconds = 20_000;
+    settings.fetch_timeout = Duration::from_secs(20);
     let verifier = start(vec![settings]).await;
     issuer.set_mood(Mood::Slow(Duration::from_secs(30)));
     pause(1000).await;
@@ -228,8 +228,8 @@ async fn keys_that_nobody_could_fetch_for_too_long_are_not_used_any_more() {
     let key = Signer::ec();
     let issuer = TestIssuer::start(vec![key.jwk("k1")]).await;
     let mut settings = quick(&issuer);
-    settings.max_key_age_seconds = 2;
-    settings.refresh_seconds = 1;
+    settings.max_key_age = Duration::from_secs(2);
+    settings.refresh_interval = Duration::from_secs(1);
     let verifier = start(vec![settings]).await;
     let token = key.token(&header("k1"), &claims(issuer.url()));
     assert!(user(&verifier, &token).await.is_ok());
@@ -244,7 +244,7 @@ async fn an_issuer_that_withdraws_all_its_keys_is_believed() {
     let key = Signer::ec();
     let issuer = TestIssuer::start(vec![key.jwk("k1")]).await;
     let mut settings = quick(&issuer);
-    settings.refresh_seconds = 1;
+    settings.refresh_interval = Duration::from_secs(1);
     let verifier = start(vec![settings]).await;
     let token = key.token(&header("k1"), &claims(issuer.url()));
     assert!(user(&verifier, &token).await.is_ok());
@@ -261,7 +261,7 @@ async fn a_file_of_keys_is_read_again() {
     write(&old);
     let mut settings = settings::Issuer::new("file", "https://file.example");
     settings.keys = Keys::File(file.clone());
-    settings.refresh_seconds = 1;
+    settings.refresh_interval = Duration::from_secs(1);
     let verifier = start(vec![settings]).await;
     assert!(
         user(
@@ -437,7 +437,7 @@ async fn settings_that_contradict_themselves_do_not_start() {
         ),
         (
             "no time",
-            with(&|s| s.refresh_seconds = 0),
+            with(&|s| s.refresh_interval = Duration::from_secs(0)),
             "issuer `demo`: fetching needs",
         ),
         ("twice", vec![base(), base()], "issuer `demo`: its `name` and"),
