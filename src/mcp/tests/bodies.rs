@@ -364,7 +364,10 @@ fn names_and_bodies_are_bounded() {
 
 /// `CALL`, with as much white space behind it.
 fn padded(length: usize) -> Exchange {
-    post(None, &format!("{CALL}{}", " ".repeat(length - CALL.len())))
+    post(
+        None,
+        &format!("{CALL}{}", " ".repeat(length.saturating_sub(CALL.len()))),
+    )
 }
 
 #[test]
