@@ -8,10 +8,39 @@ use std::fs;
 
 use mcp_authz::decide::Reason;
 use mcp_authz::respond::shape;
+use mcp_authz::wire::check::Failure;
 
 const PAGE: &str = "docs/reasons.md";
 
 fn page() -> String {
+    let mut page = reasons();
+    page.push_str(&failures());
+    page
+}
+
+/// Where the check itself fails, before any stage or after the last.
+fn failures() -> String {
+    let mut table = String::from(
+        "\n## Checks that were not decided\n\n\
+         These are denied on the wire itself: the check never reached a stage, or its decision could not be sent. The\n\
+         metric counts them with `server=\"none\"` and `method=\"unread\"`. A record names the gateway and nothing of the\n\
+         request; with a full audit queue only the log and the metric tell of it. A decision that was made but could not be\n\
+         sent has its own record besides.\n\n\
+         | code | HTTP | JSON-RPC | meaning |\n| --- | --- | --- | --- |\n",
+    );
+    for failure in Failure::ALL {
+        let told = failure.to_string();
+        // What follows is the case's own detail.
+        let meaning = told.split(": ").next().unwrap();
+        let (first, rest) = meaning.split_at(1);
+        let status = failure.status();
+        let (code, first) = (failure.reason(), first.to_uppercase());
+        writeln!(table, "| `{code}` | {status} | {status} | {first}{rest} |").unwrap();
+    }
+    table
+}
+
+fn reasons() -> String {
     let mut page = String::from(
         "# Reasons\n\n\
          Every decision has exactly one. The code stands in the audit (`reason`), in the metric\n\
@@ -62,8 +91,27 @@ fn the_table_of_reasons_is_the_one_in_the_code() {
 
 #[test]
 fn no_two_reasons_share_a_code() {
-    let mut codes: Vec<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();
+    let decided = Reason::ALL.iter().map(|reason| reason.code());
+    let mut codes: Vec<_> = decided.chain(Failure::ALL.iter().map(|it| it.reason())).collect();
+    let count = codes.len();
     codes.sort_unstable();
     codes.dedup();
-    assert_eq!(codes.len(), Reason::ALL.len());
+    assert_eq!(codes.len(), count);
+}
+
+#[test]
+fn every_failure_of_the_wire_is_listed() {
+    // Without `_`: another failure does not compile until it has its place here and in the list.
+    let place = |failure: &Failure| match failure {
+        Failure::NoHttpRequest => 0,
+        Failure::Certificate => 1,
+        Failure::Metadata(_) => 2,
+        Failure::TooLarge => 3,
+        Failure::Unreadable => 4,
+        Failure::DeadlinePassed => 5,
+        Failure::Panicked => 6,
+        Failure::UnfitReply(_) => 7,
+    };
+    let places: Vec<usize> = Failure::ALL.iter().map(place).collect();
+    assert_eq!(places, (0..8).collect::<Vec<_>>());
 }

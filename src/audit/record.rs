@@ -29,7 +29,7 @@ pub struct Record {
     pub decision_id: String,
     /// `allowed`, `denied` or `gateway_gone`.
     pub outcome: &'static str,
-    /// The reason's code; absent when allowed.
+    /// The reason's code, `allowed` too (docs/reasons.md).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'static str>,
     /// The configured name of the server that was asked.

@@ -33,6 +33,18 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// Every failure, in the order of the table in docs/reasons.md; those with details stand for all of their kind.
+    pub const ALL: &'static [Self] = &[
+        Self::NoHttpRequest,
+        Self::Certificate,
+        Self::Metadata(NotJson::NoKind),
+        Self::TooLarge,
+        Self::Unreadable,
+        Self::DeadlinePassed,
+        Self::Panicked,
+        Self::UnfitReply(Unfit::Name),
+    ];
+
     /// The stable name, for the answer's `data.reason`, logs and alarms.
     #[must_use]
     pub fn reason(self) -> &'static str {
