@@ -59,7 +59,7 @@ enum Command {
     Completions(completions::Args),
 }
 
-/// `policy` looks at the servers of a configuration, where there is one.
+/// Policies: whether a directory may rule, and whether it allows and denies what its tests say
 #[derive(Debug, clap::Args)]
 struct Policy {
     #[command(flatten)]
