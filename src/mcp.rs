@@ -19,6 +19,7 @@ mod methods;
 mod params;
 mod post;
 mod transport;
+mod uri;
 
 pub use call::{Call, Id, Operation, Reference};
 pub use fields::header_value;

@@ -115,6 +115,7 @@ reasons! {
     ResponseNotAllowed "response_not_allowed" "This version of MCP has no responses of clients";
     BadParams "bad_params" "The params lack a member, or it has the wrong type";
     NameTooLong "name_too_long" "A name is longer than is read";
+    UriNotNormal "uri_not_normal" "A resource's URI must be spelt as servers read it (RFC 3986, section 6.2.2)";
     TooManySubscriptions "too_many_subscriptions" "More resources are subscribed to at once than is allowed";
     BatchNotAllowed "batch_not_allowed" "Only version 2025-03-26 of MCP has batches";
     EmptyBatch "empty_batch" "A batch must not be empty";

@@ -92,6 +92,7 @@ const fn of_refusal(refusal: &Refusal) -> Reason {
         Refusal::ResponseNotAllowed => Reason::ResponseNotAllowed,
         Refusal::BadParams { .. } => Reason::BadParams,
         Refusal::NameTooLong { .. } => Reason::NameTooLong,
+        Refusal::UriNotNormal { .. } => Reason::UriNotNormal,
         Refusal::TooManySubscriptions { .. } => Reason::TooManySubscriptions,
         Refusal::BatchNotAllowed => Reason::BatchNotAllowed,
         Refusal::EmptyBatch => Reason::EmptyBatch,

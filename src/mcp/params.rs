@@ -2,7 +2,7 @@
 
 use super::json::{Object, Value};
 use super::methods::{Method, Needs};
-use super::{Limits, Operation, Reference, Refusal, Version, lookalike};
+use super::{Limits, Operation, Reference, Refusal, Version, lookalike, uri};
 
 /// Reads what the method needs. An absent `params` is an empty object.
 pub(super) fn read(
@@ -25,7 +25,7 @@ pub(super) fn read(
         },
         Needs::Resource => Operation::Resource {
             method: name,
-            uri: text(params.take("uri"), "`params.uri`", limits.max_uri_bytes)?,
+            uri: resource(params.take("uri"), "`params.uri`", limits)?,
         },
         Needs::Task => Operation::Task {
             method: name,
@@ -91,6 +91,15 @@ fn text(value: Option<Value>, place: &'static str, limit: usize) -> Result<Strin
     }
 }
 
+fn resource(value: Option<Value>, place: &'static str, limits: &Limits) -> Result<String, Refusal> {
+    let uri = text(value, place, limits.max_uri_bytes)?;
+    if uri::is_normal(&uri) {
+        Ok(uri)
+    } else {
+        Err(Refusal::UriNotNormal { place })
+    }
+}
+
 fn arguments(params: &mut Object) -> Result<Object, Refusal> {
     match params.take("arguments") {
         None => Ok(Object::default()),
@@ -127,7 +136,7 @@ fn subscriptions(params: &mut Object, limits: &Limits) -> Result<Vec<String>, Re
         });
     }
     uris.into_iter()
-        .map(|uri| text(Some(uri), place, limits.max_uri_bytes))
+        .map(|uri| resource(Some(uri), place, limits))
         .collect()
 }
 
@@ -144,7 +153,7 @@ fn reference(params: &mut Object, limits: &Limits) -> Result<Reference, Refusal>
             text(reference.take("name"), "`params.ref.name`", limits.max_name_bytes).map(Reference::Prompt)
         }
         Some("ref/resource") => {
-            text(reference.take("uri"), "`params.ref.uri`", limits.max_uri_bytes).map(Reference::Resource)
+            resource(reference.take("uri"), "`params.ref.uri`", limits).map(Reference::Resource)
         }
         _ => Err(Refusal::BadParams {
             place: "`params.ref.type`",

@@ -218,6 +218,12 @@ refusals! {
         limit: usize
     };
     /// HTTP 400, −32602.
+    "uri_not_normal" "{place} is spelt otherwise than servers read it: without dot segments, needless escapes and capitals in the scheme"
+    UriNotNormal {
+        /// The member.
+        place: &'static str
+    };
+    /// HTTP 400, −32602.
     "too_many_subscriptions" "more than {limit} resources are subscribed to at once"
     TooManySubscriptions {
         /// The most that is read.

@@ -142,7 +142,7 @@ pub const fn of(reason: Reason) -> Shape {
         | R::SessionInvalid
         | R::LastEventInvalid
         | R::GatewayDisagrees => http(400, INVALID_REQUEST),
-        R::BadParams | R::NameTooLong | R::TooManySubscriptions | R::MetaIncomplete => {
+        R::BadParams | R::NameTooLong | R::UriNotNormal | R::TooManySubscriptions | R::MetaIncomplete => {
             http(400, INVALID_PARAMS)
         }
         R::BodyAbsent

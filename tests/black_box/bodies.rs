@@ -110,6 +110,13 @@ fn messages_that_servers_read_differently_are_refused() {
                 with(method, r#""result":{},"method":"tools/call""#),
             ),
             ("batch_not_allowed", format!("[{}]", read()).into_bytes()),
+            (
+                "uri_not_normal",
+                read()
+                    .replace("tools/call", "resources/read")
+                    .replace(r#""name":"fs_read""#, r#""uri":"docs://open/../secret""#)
+                    .into_bytes(),
+            ),
         ];
         refused(stack, cases).await;
     });

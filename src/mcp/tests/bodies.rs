@@ -362,6 +362,22 @@ fn names_and_bodies_are_bounded() {
     assert_eq!(refusal(&padded((1 << 20) + 1)), TooLarge { limit: 1 << 20 });
 }
 
+#[test]
+fn a_resource_spelt_otherwise_than_servers_read_it_is_refused() {
+    for (params, method, place) in [
+        (r#""uri":"docs://a/../secret""#, "resources/read", "`params.uri`"),
+        (r#""uri":"DOCS://secret""#, "resources/subscribe", "`params.uri`"),
+        (
+            r#""ref":{"type":"ref/resource","uri":"docs://%73ecret"},"argument":{"name":"a","value":""}"#,
+            "completion/complete",
+            "`params.ref.uri`",
+        ),
+    ] {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{{params}}}}}"#);
+        assert_eq!(refusal(&post(None, &body)), UriNotNormal { place }, "{body}");
+    }
+}
+
 /// `CALL`, with as much white space behind it.
 fn padded(length: usize) -> Exchange {
     post(
