@@ -166,13 +166,19 @@ fn target(call: &Call) -> Option<String> {
         }
         | Operation::Task { task: name, .. }
         | Operation::Unknown { method: name } => Some(name.clone()),
-        Operation::Listen { uris } => Some(uris.join(" ")),
+        Operation::Listen { uris } => Some(listed(uris)),
         Operation::Initialize { offered } => Some(offered.clone()),
         Operation::Plain { .. }
         | Operation::Response
         | Operation::OpenStream { .. }
         | Operation::EndSession => None,
     }
+}
+
+/// URIs with spaces between. A space in one is escaped, so that one can't pass for two.
+fn listed(uris: &[String]) -> String {
+    let escaped: Vec<String> = uris.iter().map(|uri| uri.replace(' ', "%20")).collect();
+    escaped.join(" ")
 }
 
 fn arguments(case: &Case<'_>, call: &Call) -> Option<crate::audit::Redacted> {
@@ -198,4 +204,23 @@ fn durations(case: &Case<'_>, total: Duration) -> Durations {
 
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_uri_with_a_space_is_not_recorded_as_two() {
+        let target = |uris: &[&str]| {
+            let uris = uris.iter().map(|&uri| uri.to_owned()).collect();
+            target(&Call {
+                id: None,
+                operation: Operation::Listen { uris },
+            })
+        };
+        let (one, two) = (target(&["docs://a docs://b"]), target(&["docs://a", "docs://b"]));
+        assert_eq!(one.as_deref(), Some("docs://a%20docs://b"));
+        assert_eq!(two.as_deref(), Some("docs://a docs://b"));
+    }
 }
