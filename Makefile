@@ -1,6 +1,6 @@
 # `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format tools
+.PHONY: help demo test soak bench lint format tools
 
 CARGO ?= cargo
 
@@ -14,6 +14,19 @@ demo: tools ## A cast of people and agents, through a real Envoy, then your own 
 test: tools ## All tests, with the real Envoy and official MCP clients
 	scripts/tools.sh --clients
 	$(CARGO) test
+
+MINUTES ?= 10
+CONNECTIONS ?= 200
+RATE ?= 400
+
+soak: tools ## Load through Envoy while policies are edited (MINUTES=10 CONNECTIONS=200 RATE=400 calls a second)
+	$(CARGO) build --release --bin mcp-authz --example soak
+	target/release/examples/soak --minutes $(MINUTES) --connections $(CONNECTIONS) --rate $(RATE)
+
+bench: ## What a check costs, against a server that only says yes; writes docs/benchmarks.md (needs h2load)
+	@command -v h2load >/dev/null || { echo "h2load is missing: apt-get install nghttp2-client (Debian), or its like"; exit 1; }
+	$(CARGO) build --release --bin mcp-authz --example always_allow --example bench
+	python3 bench/bench.py
 
 lint: ## Formatting and clippy, warnings are errors
 	$(CARGO) fmt --check

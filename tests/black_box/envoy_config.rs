@@ -52,3 +52,32 @@ fn nobody_without_a_certificate_of_the_trust_domain_gets_a_word() {
         }
     });
 }
+
+/// uvicorn closes what was silent for five seconds; a call that meets the close is lost with a 503.
+#[test]
+fn envoy_lets_go_of_a_silent_connection_before_the_server_does() {
+    use mcp_authz::dev::client;
+    use serde_json::json;
+
+    parts::with_stack(async |stack| {
+        let caller = parts::caller::Caller::developer(stack);
+        let admin = client::http(&stack.authority, None).unwrap();
+        let url = format!(
+            "http://127.0.0.1:{}/stats?filter=^cluster.workbench.upstream_cx_idle_timeout$",
+            stack.ports.admin
+        );
+        caller
+            .call("fs_read", &json!({ "path": "/srv/work/hello.txt" }))
+            .await
+            .assert_allowed();
+        let mut ticks = tokio::time::interval(std::time::Duration::from_millis(200));
+        for _ in 0..100 {
+            ticks.tick().await;
+            let text = admin.get(&url).send().await.unwrap().text().await.unwrap();
+            if !text.trim().ends_with(": 0") {
+                return;
+            }
+        }
+        panic!("twenty seconds, and Envoy let go of none");
+    });
+}
