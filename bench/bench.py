@@ -1,0 +1,265 @@
+"""What a check costs: mcp-authz against `examples/always_allow.rs`, in one run, in turns.
+
+    make bench            (or: python3 bench/bench.py [--rounds 5] [--requests 40000])
+
+Both are asked over plaintext loopback, with the same bytes, by h2load: 4 connections with 16 streams each. Each
+round asks one after the other; a figure is the median of the rounds. Prints a table and, last, lines `name value`;
+writes docs/benchmarks.md. Only ratios travel from machine to machine.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import platform
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+RELEASE = ROOT / "target/release"
+WORK = ROOT / "target/bench"
+PAGE = ROOT / "docs/benchmarks.md"
+NOTES = ROOT / "bench/notes.md"
+CONNECTIONS, STREAMS = 4, 16
+CHECK = "/envoy.service.auth.v3.Authorization/Check"
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def fail(text):
+    sys.exit(f"bench: {text}")
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def until(what, ready, seconds=60):
+    """Waits until `ready` says so, a bounded time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if ready():
+            return
+        time.sleep(0.05)
+    fail(f"{what} is not ready after {seconds} s")
+
+
+def accepts(port):
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def answers(url):
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
+
+
+class Server:
+    """A program that is asked."""
+
+    def __init__(self, name, command, port):
+        self.name, self.port = name, port
+        self.log = WORK / f"{name}.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+
+    def cpu_seconds(self):
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(") ", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def resident_mb(self):
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) / 1024
+
+    def stop(self):
+        self.process.terminate()
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+
+def ask(server, requests):
+    """So many checks: rate, percentiles and the server's CPU for one."""
+    log = WORK / "h2load.tsv"
+    log.unlink(missing_ok=True)
+    before = server.cpu_seconds()
+    command = ["h2load", "-n", requests, "-c", CONNECTIONS, "-m", STREAMS, "-t", 1, "-d", WORK / "check.frame"]
+    for header in ["content-type: application/grpc", "te: trailers", "grpc-timeout: 1S"]:
+        command += ["-H", header]
+    command += ["--log-file", log, f"http://127.0.0.1:{server.port}{CHECK}"]
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=300)
+    cpu = server.cpu_seconds() - before
+    counts = re.search(r"requests: .* (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout", done.stdout)
+    if not counts or [int(count) for count in counts.groups()] != [requests, 0, 0, 0]:
+        fail(f"h2load against {server.name}:\n{done.stdout}{done.stderr}")
+    rows = [line.split("\t") for line in log.read_text().splitlines()]
+    micros = sorted(int(row[2]) for row in rows)
+    begin = min(int(row[0]) for row in rows)
+    end = max(int(row[0]) + int(row[2]) for row in rows)
+    return {
+        "rate": requests / ((end - begin) / 1e6),
+        "p50": micros[len(micros) // 2] / 1000,
+        "p99": micros[len(micros) * 99 // 100] / 1000,
+        "cpu": cpu / requests * 1e6,
+    }
+
+
+def recorded(audit):
+    """How many decisions were recorded, by outcome."""
+    counts = {}
+    with audit.open("rb") as lines:
+        for line in lines:
+            outcome = json.loads(line)["outcome"]
+            counts[outcome] = counts.get(outcome, 0) + 1
+    return counts
+
+
+def measure(rounds, requests):
+    shutil.rmtree(WORK, ignore_errors=True)
+    WORK.mkdir(parents=True)
+    grpc, http, yardstick = free_port(), free_port(), free_port()
+    bench = RELEASE / "examples/bench"
+    subprocess.run([bench, "prepare", WORK, str(grpc), str(http)], check=True, cwd=ROOT)
+    servers = [
+        Server("always_allow", [RELEASE / "examples/always_allow", f"127.0.0.1:{yardstick}"], yardstick),
+        Server("mcp-authz", [RELEASE / "mcp-authz", "serve", "--config", WORK / "mcp-authz.yaml"], grpc),
+    ]
+    try:
+        until("always_allow", lambda: accepts(yardstick))
+        until("mcp-authz", lambda: answers(f"http://127.0.0.1:{http}/ready"))
+        idle = servers[1].resident_mb()
+        for server in servers:
+            ask(server, requests)
+        results = {server.name: [] for server in servers}
+        for _ in range(rounds):
+            for server in servers:
+                results[server.name].append(ask(server, requests))
+        resident = servers[1].resident_mb()
+    finally:
+        for server in servers:
+            server.stop()
+    # Every answer was an allow, and every one was recorded.
+    asked = (rounds + 1) * requests
+    found = recorded(WORK / "audit.jsonl")
+    if found != {"allowed": asked}:
+        fail(f"{asked} checks were asked, and this recorded: {found}")
+    (WORK / "audit.jsonl").unlink()
+    return results, idle, resident
+
+
+def reader():
+    output = subprocess.run([RELEASE / "examples/bench", "reader"], check=True, capture_output=True, text=True)
+    return [tuple(line.split()) for line in output.stdout.splitlines()]
+
+
+def median(results, name, what):
+    return statistics.median(result[what] for result in results[name])
+
+
+def table(results):
+    rows = [["", "checks/s", "lowest", "highest", "p50 ms", "p99 ms", "server CPU µs"]]
+    for name, rounds in results.items():
+        rates = [result["rate"] for result in rounds]
+        rows.append(
+            [name, f"{statistics.median(rates):,.0f}", f"{min(rates):,.0f}", f"{max(rates):,.0f}"]
+            + [f"{median(results, name, what):.2f}" for what in ("p50", "p99")]
+            + [f"{median(results, name, 'cpu'):.1f}"]
+        )
+    return rows
+
+
+def aligned(rows):
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) if column == 0 else cell.rjust(width) for column, (cell, width) in enumerate(zip(row, widths)))
+        for row in rows
+    )
+
+
+def markdown(rows):
+    head, *rest = rows
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rest]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def figures(results, resident):
+    ours, theirs = "mcp-authz", "always_allow"
+    # Round by round, so that what disturbs the machine disturbs both sides of a ratio.
+    pairs = list(zip(results[ours], results[theirs]))
+    return [
+        ("check_warm_vs_always_allow", f"{statistics.median(a['rate'] / b['rate'] for a, b in pairs):.2f}"),
+        ("check_warm_p99_vs_always_allow", f"{statistics.median(a['p99'] / b['p99'] for a, b in pairs):.2f}"),
+        ("check_cpu_us", f"{median(results, ours, 'cpu'):.1f}"),
+        *reader(),
+        ("rss_mb", f"{resident:.0f}"),
+    ]
+
+
+def write_page(rows, lines, idle, options, load):
+    version = subprocess.run(["h2load", "--version"], capture_output=True, text=True).stdout.split()[-1]
+    frame = (WORK / "check.frame").stat().st_size
+    text = f"""# Benchmarks
+
+`make bench` writes this page. Absolute figures are those of one machine; what travels is the ratio to
+`examples/always_allow.rs`, a tonic server that reads nothing and always says yes: what the transport alone costs.
+
+{markdown(rows)}
+
+```
+{chr(10).join(f"{name} {value}" for name, value in lines)}
+```
+
+## How it was measured
+
+- Both servers, optimised builds, on plaintext loopback; {version} with {CONNECTIONS} connections of {STREAMS} streams
+  each, on the same {os.cpu_count()} cores ({platform.machine()}) as the servers. The load average was {load:.1f} before it began.
+- The check: {frame} bytes, made by `examples/bench/frame.rs` as the shipped Envoy configuration sends it: a
+  `tools/call` of 2026-07-28 with a valid ES256 token, the peer's certificate, the policies of this repository. It is
+  allowed, and every decision of the run was found in the audit file afterwards.
+- Warm: the same token and the same call again and again, after one round that isn't counted. The audit is on, into a file,
+  without waiting for the disk.
+- {options.rounds} rounds of {options.requests:,} checks, in turns. The table has the medians, and the lowest and highest rate; ratios are taken
+  within a round, and their median is told.
+- Times are those that h2load saw with {CONNECTIONS * STREAMS} checks always open: at full load they say how long the queue is.
+- `check_cpu_us` is the server's user and system time for one check, from `/proc`, and doesn't depend on the load generator.
+- `reader_…`: megabytes a second of a text of one megabyte, of small objects and of long strings, on one thread.
+- `rss_mb`: resident memory of mcp-authz after the run; it was {idle:.0f} MB when it was ready.
+"""
+    if NOTES.is_file():
+        text += "\n" + NOTES.read_text()
+    PAGE.write_text(text)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--requests", type=int, default=40000, help="in each round")
+    options = parser.parse_args()
+    if not shutil.which("h2load"):
+        fail("h2load is missing: apt-get install nghttp2-client (Debian), or its like")
+    if not 1 <= options.rounds <= 100 or not 1000 <= options.requests <= 1000000:
+        fail("from 1 to 100 rounds of 1000 to 1000000 requests")
+    load = os.getloadavg()[0]
+    results, idle, resident = measure(options.rounds, options.requests)
+    rows = table(results)
+    lines = figures(results, resident)
+    write_page(rows, lines, idle, options, load)
+    print(aligned(rows))
+    print()
+    for name, value in lines:
+        print(name, value)
+
+
+if __name__ == "__main__":
+    main()
