@@ -222,7 +222,7 @@ def write_page(rows, lines, idle, options, load):
 
 ## How it was measured
 
-- Both servers, optimised builds, on plaintext loopback; {version} with {CONNECTIONS} connections of {STREAMS} streams
+- Both servers, optimised builds, on plaintext loopback; h2load of {version} with {CONNECTIONS} connections of {STREAMS} streams
   each, on the same {os.cpu_count()} cores ({platform.machine()}) as the servers. The load average was {load:.1f} before it began.
 - The check: {frame} bytes, made by `examples/bench/frame.rs` as the shipped Envoy configuration sends it: a
   `tools/call` of 2026-07-28 with a valid ES256 token, the peer's certificate, the policies of this repository. It is
