@@ -156,6 +156,8 @@ impl Pipeline {
 
 /// Asks one set of policies about every call of a message.
 fn ask(policies: &PolicySet, server: &Server, message: &Message, case: &Case<'_>) -> Vec<Asked> {
+    // Only the first call that is denied is told about: a batch of many asks once what it lacks.
+    let mut denied_before = false;
     let of_call = |call| {
         let question = Question {
             server,
@@ -171,7 +173,9 @@ fn ask(policies: &PolicySet, server: &Server, message: &Message, case: &Case<'_>
             .as_ref()
             .is_ok_and(|verdicts| !verdicts.iter().all(Verdict::allows));
         Asked {
-            missing: denied.then(|| policies.step_up(&question)).flatten(),
+            missing: (denied && !std::mem::replace(&mut denied_before, true))
+                .then(|| policies.step_up(&question))
+                .flatten(),
             may_know: verdicts.is_ok() || policies.may_know(&question),
             verdicts,
         }

@@ -76,16 +76,12 @@ impl Acceptance {
     pub(crate) fn check(&self, arguments: &Object, undeclared: bool) -> Result<(), ArgumentError> {
         let instance = Instance::Object(arguments);
         if !self.validator.is_valid(instance) {
-            if !self.explains {
-                return Err(ArgumentError {
-                    path: String::new(),
-                    expected: "arguments that fit the tool's schema".to_owned(),
-                    undeclared: false,
-                });
-            }
-            self.validator
-                .validate(instance)
-                .map_err(|error| told(&error, arguments))?;
+            // Should the two validations ever disagree, the arguments don't fit.
+            let error = self
+                .explains
+                .then(|| self.validator.validate(instance).err())
+                .flatten();
+            return Err(error.map_or_else(unexplained, |error| told(&error, arguments)));
         }
         if undeclared {
             return Ok(());
@@ -98,6 +94,15 @@ impl Acceptance {
                 undeclared: true,
             }),
         }
+    }
+}
+
+/// Arguments that don't fit, where nothing says which.
+fn unexplained() -> ArgumentError {
+    ArgumentError {
+        path: String::new(),
+        expected: "arguments that fit the tool's schema".to_owned(),
+        undeclared: false,
     }
 }
 
