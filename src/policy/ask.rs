@@ -2,7 +2,7 @@
 
 use cedar_policy::{Entities, Entity, EntityUid, Request};
 
-use super::context::context;
+use super::context::{Costly, context};
 use super::entities::{BuildError, Fixed, StepUp, build, uid};
 use super::evaluate::Engine;
 use super::target::{MAX_LISTENED, Target};
@@ -16,7 +16,7 @@ pub struct PolicySet {
     pub(super) engine: Engine,
     pub(super) fixed: Fixed,
     pub(super) inventory: Inventory,
-    pub(super) reads_now: bool,
+    pub(super) costly: Costly,
     pub(super) version: String,
     pub(super) warnings: Vec<Problem>,
     pub(super) report: suite::Report,
@@ -144,7 +144,7 @@ impl PolicySet {
         let mut verdicts: Vec<Verdict> = Vec::with_capacity(principals.len());
         for target in self.targets(question)? {
             let store = self.store(&target, &entities)?;
-            let context = context(question, &self.fixed, target.arguments, self.reads_now)?;
+            let context = context(question, &self.fixed, target.arguments, self.costly)?;
             let action = uid(&self.fixed.types.action, &target.action);
             for (index, (principal, id)) in principals.iter().enumerate() {
                 let request = Request::new(

@@ -7,6 +7,7 @@ use cedar_policy::{EntityUid, PolicyId, Schema, ValidationMode, ValidationWarnin
 
 use super::PolicySet;
 use super::arguments;
+use super::context::Costly;
 use super::declared::Declared;
 use super::entities::{Fixed, ToolEntity};
 use super::evaluate::Engine;
@@ -50,7 +51,7 @@ pub(super) fn load(files: &Files, servers: &[Server]) -> Result<PolicySet, Vec<P
         .collect();
     let fixed = fixed(&schema, &declared, &named, &inventory).map_err(|error| internal(&error))?;
     Ok(PolicySet {
-        reads_now: rules.rules.iter().any(|rule| rule.reads.touches(&["now"])),
+        costly: Costly::read_by(&rules.rules.iter().map(|rule| &rule.reads)),
         engine: Engine::new(rules.rules).map_err(|error| internal(&error))?,
         fixed,
         inventory,

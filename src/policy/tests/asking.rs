@@ -174,6 +174,11 @@ fn what_is_known_of_the_call_can_be_decided_on() {
             "context.request has address && context.request.address.isInRange(ip(\"192.0.2.0/24\"))",
             true,
         ),
+        // Read by way of the whole record.
+        (
+            "(if context.user.username == \"ada\" then context.request else context.request) has address",
+            true,
+        ),
         ("context.request.version == \"2025-11-25\"", true),
         (
             "context.now < datetime(\"2026-03-01T10:00:01Z\") && context.now >= datetime(\"2026-03-01\")",

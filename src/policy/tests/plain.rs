@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use cedar_policy::{Authorizer, Decision, Entities, Request};
 
-use super::super::context::context;
+use super::super::context::{Costly, context};
 use super::super::entities::{StepUp, uid};
 use super::*;
 
@@ -131,7 +131,11 @@ fn request(
 ) -> Request {
     let types = &set.fixed.types;
     let arguments = cedar_policy::RestrictedExpression::new_record([]).unwrap();
-    let context = context(question, &set.fixed, Some(arguments), true).unwrap();
+    let everything = Costly {
+        now: true,
+        address: true,
+    };
+    let context = context(question, &set.fixed, Some(arguments), everything).unwrap();
     Request::new(
         principal,
         uid(&types.action, action),
