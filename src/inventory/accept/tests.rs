@@ -1,0 +1,228 @@
+use super::super::testing::{arguments, cases, tool, try_tool};
+use super::*;
+
+fn schema() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "namespace": { "type": "string", "pattern": "^[a-z-]+$", "maxLength": 16 },
+            "replicas": { "type": "integer", "minimum": 0, "maximum": 100 },
+            "mode": { "enum": ["fast", "slow"] },
+            "labels": { "type": "object", "additionalProperties": { "type": "string" } },
+            "spec": { "$ref": "#/$defs/spec" },
+            "ports": { "type": "array", "items": { "type": "integer" }, "uniqueItems": true, "maxItems": 3 },
+            "either": { "anyOf": [{ "type": "string" }, { "type": "null" }] },
+        },
+        "required": ["namespace"],
+        "$defs": { "spec": { "type": "object", "properties": { "a/b": { "type": "boolean" } }, "required": ["a/b"] } },
+    })
+}
+
+/// `path: expected`, or nothing if the arguments fit.
+fn refused(schema: &Value, given: &Value, undeclared: bool) -> String {
+    match tool(schema).accept(&arguments(given), undeclared) {
+        Ok(()) => String::new(),
+        Err(error) => format!("{}: {}", error.path, error.expected),
+    }
+}
+
+#[test]
+fn says_where_and_what_was_expected_and_never_the_value() {
+    let cases: Vec<(Value, String)> = cases(include_str!("../cases/misfits.yaml"));
+    for (given, expected) in cases {
+        assert_eq!(refused(&schema(), &given, false), expected, "{given}");
+    }
+}
+
+#[test]
+fn undeclared_arguments_pass_only_where_schema_or_configuration_say_so() {
+    let cases: Vec<(Value, bool, String)> = cases(include_str!("../cases/undeclared.yaml"));
+    for (schema, undeclared, expected) in cases {
+        let expected = match expected.as_str() {
+            "fits" => String::new(),
+            "undeclared" => format!("/x: {UNDECLARED}"),
+            other => format!("/x: {other}"),
+        };
+        assert_eq!(
+            refused(&schema, &json!({ "x": 1 }), undeclared),
+            expected,
+            "{schema} {undeclared}"
+        );
+    }
+}
+
+#[test]
+fn a_tool_without_a_schema_takes_no_arguments() {
+    let definition = json!({ "name": "t" });
+    let tool = super::super::Tool::new(
+        &"k".parse().unwrap(),
+        &definition,
+        super::super::overrides::Override::default(),
+    );
+    let tool = tool.unwrap();
+    assert!(tool.accept(&arguments(&json!({})), false).is_ok());
+    assert!(
+        tool.accept(&arguments(&json!({ "x": 1 })), false)
+            .unwrap_err()
+            .undeclared
+    );
+}
+
+#[test]
+fn refuses_at_load_what_leads_elsewhere_or_cant_be_run_in_linear_time() {
+    for (schema, expected) in [
+        (
+            json!({ "properties": { "x": { "$ref": "https://evil.example/s.json" } } }),
+            "https://evil.example/s.json",
+        ),
+        (
+            json!({ "$schema": "https://evil.example/meta" }),
+            "https://evil.example/meta",
+        ),
+        (
+            json!({ "properties": { "x": { "$ref": "file:///etc/passwd" } } }),
+            "file:///etc/passwd",
+        ),
+        (
+            json!({ "properties": { "x": { "pattern": "(?=a)b" } } }),
+            "/properties/x/pattern",
+        ),
+        (
+            json!({ "properties": { "x": { "pattern": "(a)\\1" } } }),
+            "/properties/x/pattern",
+        ),
+        (
+            json!({ "properties": { "x": { "type": "strin" } } }),
+            "/properties/x/type",
+        ),
+        (
+            json!({ "properties": { "x": { "$ref": "#/$defs/nowhere" } } }),
+            "/$defs/nowhere",
+        ),
+    ] {
+        let error = try_tool(&schema).unwrap_err();
+        assert!(error.contains(expected), "{schema}: {error}");
+    }
+}
+
+#[test]
+fn drafts_are_as_declared() {
+    let draft7 = json!({
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "properties": { "x": { "$ref": "#/definitions/n" } },
+        "definitions": { "n": { "type": "integer" } },
+    });
+    assert_eq!(refused(&draft7, &json!({ "x": "1" }), false), "/x: an integer");
+    let tuple = json!({ "properties": { "x": { "prefixItems": [{ "type": "integer" }] } } });
+    assert_eq!(refused(&tuple, &json!({ "x": ["1"] }), false), "/x/0: an integer");
+}
+
+#[test]
+fn a_pattern_made_to_backtrack_takes_no_longer_than_its_text() {
+    let schema = json!({ "properties": { "x": { "type": "string", "pattern": "^(a+)+$" } } });
+    let tool = tool(&schema);
+    let given = arguments(&json!({ "x": format!("{}!", "a".repeat(100_000)) }));
+    let start = crate::clock::instant();
+    assert!(tool.accept(&given, false).is_err());
+    assert!(start.elapsed().as_secs() < 2, "{:?}", start.elapsed());
+}
+
+#[test]
+fn forty_thousand_arguments_and_deep_nesting_are_read_in_one_pass() {
+    let many: serde_json::Map<String, Value> = (0..40_000)
+        .map(|index| (format!("k{index}"), json!(index)))
+        .collect();
+    let properties: serde_json::Map<String, Value> =
+        (0..30).map(|index| (format!("k{index}"), json!({}))).collect();
+    let names: Vec<String> = properties.keys().cloned().collect();
+    let tool = tool(
+        &json!({ "properties": properties, "required": names, "additionalProperties": { "type": "integer" } }),
+    );
+    let given = arguments(&Value::Object(many));
+    let start = crate::clock::instant();
+    assert_eq!(tool.accept(&given, false), Ok(()));
+    assert!(start.elapsed().as_secs() < 2, "{:?}", start.elapsed());
+
+    let recursive = super::super::testing::tool(&json!({
+        "properties": { "x": { "$ref": "#/$defs/n" } },
+        "$defs": { "n": { "type": "array", "items": { "$ref": "#/$defs/n" } } },
+    }));
+    let deep = (0..63).fold(json!([]), |inner, _| json!([inner]));
+    assert_eq!(recursive.accept(&arguments(&json!({ "x": deep })), false), Ok(()));
+}
+
+fn doubling() -> Value {
+    json!({ "allOf": [{ "$ref": "#/$defs/a0" }, { "$ref": "#/$defs/a0" }] })
+}
+
+/// Each asks the next twice.
+fn chain(length: usize) -> Value {
+    let link = |index: usize| {
+        let next = json!({ "$ref": format!("#/$defs/a{}", index.saturating_add(1)) });
+        (format!("a{index}"), json!({ "allOf": [next, next] }))
+    };
+    let mut chain: serde_json::Map<String, Value> = (0..length).map(link).collect();
+    chain.insert(format!("a{length}"), json!({ "type": "string" }));
+    Value::Object(chain)
+}
+
+/// Each level of arrays is asked twice, and the innermost fits neither.
+fn nested() -> Value {
+    let again = json!({ "type": "array", "items": { "$ref": "#/$defs/n" } });
+    json!({ "anyOf": [again, again] })
+}
+
+#[test]
+fn schemas_that_refer_to_themselves_come_to_an_end() {
+    let fan: Vec<Value> = (0..40).map(|_| json!({ "$ref": "#/$defs/a" })).collect();
+    let all = Some([true; 3]);
+    for (schema, expected) in [
+        (json!({ "$ref": "#" }), all),
+        (json!({ "allOf": [{ "$ref": "#" }, { "$ref": "#" }] }), all),
+        (
+            json!({ "$ref": "#/$defs/a", "$defs": { "a": { "allOf": fan } } }),
+            all,
+        ),
+        (
+            json!({ "properties": { "x": { "$ref": "#/$defs/a" } }, "$defs": { "a": { "anyOf": fan } } }),
+            all,
+        ),
+        (
+            json!({ "properties": { "x": { "$ref": "#/$defs/a" } }, "$defs": { "a": { "allOf": fan } } }),
+            all,
+        ),
+        (
+            json!({ "propertyNames": { "$ref": "#/$defs/a" }, "$defs": { "a": { "allOf": fan } } }),
+            all,
+        ),
+        (
+            json!({ "properties": { "x": doubling() }, "$defs": chain(10) }),
+            Some([true, true, false]),
+        ),
+        (
+            json!({ "properties": { "x": doubling() }, "$defs": chain(40) }),
+            None,
+        ),
+        (
+            json!({ "properties": { "x": nested() }, "$defs": { "n": nested() } }),
+            Some([false, true, false]),
+        ),
+    ] {
+        let start = crate::clock::instant();
+        let found = try_tool(&schema).ok().map(|tool| {
+            let deep = (0..40).fold(json!("v"), |inner, _| json!([inner]));
+            let given = [json!({ "x": "v" }), json!({ "": "v" }), json!({ "x": deep })];
+            given.map(|given| tool.accept(&arguments(&given), true).is_ok())
+        });
+        assert_eq!(found, expected, "{schema}");
+        assert!(start.elapsed().as_secs() < 2, "{schema}: {:?}", start.elapsed());
+    }
+}
+
+#[test]
+fn the_name_of_an_argument_fills_no_answer() {
+    let error = tool(&json!({}))
+        .accept(&arguments(&json!({ "x".repeat(10_000): 1 })), false)
+        .unwrap_err();
+    assert!(error.path.len() < 1_000);
+}
