@@ -216,7 +216,7 @@ def write_page(rows, lines, idle, options, load):
 
 {markdown(rows)}
 
-```
+```figures
 {chr(10).join(f"{name} {value}" for name, value in lines)}
 ```
 

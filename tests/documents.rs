@@ -311,6 +311,28 @@ fn drawing(snippet: &Snippet) {
     }
 }
 
+/// What `make bench` prints last: a name that the script measures, and a number.
+fn figures(snippet: &Snippet) {
+    let measuring = ["bench/bench.py", "examples/bench/reader.rs"];
+    let script = measuring
+        .map(|file| fs::read_to_string(root().join(file)).unwrap())
+        .concat();
+    assert!(snippet.text.lines().count() > 3, "{}: no figures", snippet.place);
+    for line in snippet.text.lines() {
+        let (name, figure) = line.split_once(' ').unwrap_or((line, ""));
+        assert!(
+            script.contains(name),
+            "{}: nothing measures `{name}`",
+            snippet.place
+        );
+        assert!(
+            figure.parse::<f64>().is_ok(),
+            "{}: `{figure}` is no number",
+            snippet.place
+        );
+    }
+}
+
 #[test]
 fn the_policy_of_the_readme_does_what_it_says() {
     let readme = root().join("README.md").display().to_string();
@@ -345,6 +367,7 @@ fn every_snippet_holds() {
             "cedar" => cedar(snippet),
             "yaml" => yaml_snippet(snippet),
             "text" => drawing(snippet),
+            "figures" => figures(snippet),
             other => panic!("{}: nobody checks snippets of `{other}`", snippet.place),
         }
     }
