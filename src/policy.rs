@@ -8,6 +8,7 @@ mod arguments;
 mod ask;
 mod bounds;
 mod case;
+pub mod code;
 mod context;
 mod declared;
 mod entities;

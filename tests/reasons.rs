@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 use std::fs;
 
 use mcp_authz::decide::Reason;
+use mcp_authz::mcp::Refusal;
+use mcp_authz::policy::code;
 use mcp_authz::respond::shape;
 use mcp_authz::wire::check::Failure;
 
@@ -97,6 +99,15 @@ fn no_two_reasons_share_a_code() {
     codes.sort_unstable();
     codes.dedup();
     assert_eq!(codes.len(), count);
+}
+
+/// A code of one list is the code of the other: nobody has to learn two names for one thing.
+#[test]
+fn what_policies_and_messages_are_refused_for_are_reasons_of_the_same_name() {
+    let reasons: Vec<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();
+    for code in code::ALL.iter().chain(Refusal::CODES) {
+        assert!(reasons.contains(code), "`{code}` is no reason");
+    }
 }
 
 #[test]

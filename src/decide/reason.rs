@@ -1,8 +1,13 @@
 //! The one list of reasons: what audit, metrics and callers see.
 
+use crate::policy::code::{
+    ALLOWED, ARGUMENT_UNREPRESENTABLE, ARGUMENTS_DONT_FIT, FORBIDDEN, INTERNAL, MISSING_IDENTITY, NO_PERMIT,
+    NO_PRINCIPAL, POLICY_ERROR, TOO_MANY_RESOURCES, UNDECLARED_ARGUMENT, UNKNOWN_TOOL,
+};
+
 /// Declares [`Reason`] from one table of variant, code and meaning.
 macro_rules! reasons {
-    ($($variant:ident $code:literal $meaning:literal;)*) => {
+    ($($variant:ident $code:tt $meaning:literal;)*) => {
         /// Why a request was allowed or denied. Each has a code of its own, and none is merged with another.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Reason {
@@ -30,7 +35,7 @@ macro_rules! reasons {
 
 reasons! {
     // Allowed.
-    Allowed "allowed" "Every principal on every call is permitted";
+    Allowed ALLOWED "Every principal on every call is permitted";
     MetadataServed "metadata_served" "The protected-resource metadata was served; it is public";
 
     // Which server, from where.
@@ -134,29 +139,29 @@ reasons! {
     GatewayDisagrees "gateway_disagrees" "The gateway read another message than the body has";
 
     // What is asked for.
-    UnknownTool "unknown_tool" "The server has no such tool, as approved";
-    ArgumentsDontFit "arguments_dont_fit" "The arguments do not fit the tool's schema";
-    UndeclaredArgument "undeclared_argument" "The tool's schema declares no such argument";
-    ArgumentUnrepresentable "argument_unrepresentable" "A policy reads an argument whose value it cannot hold exactly";
+    UnknownTool UNKNOWN_TOOL "The server has no such tool, as approved";
+    ArgumentsDontFit ARGUMENTS_DONT_FIT "The arguments do not fit the tool's schema";
+    UndeclaredArgument UNDECLARED_ARGUMENT "The tool's schema declares no such argument";
+    ArgumentUnrepresentable ARGUMENT_UNREPRESENTABLE "A policy reads an argument whose value it cannot hold exactly";
     ArgumentHeaderDisagrees "argument_header_disagrees" "An Mcp-Param header says another thing than the argument";
     UnknownMethod "unknown_method" "This version of MCP has no such method";
 
     // What the policies say.
-    NoPermit "no_permit" "No policy permits this";
-    Forbidden "forbidden" "A policy forbids this";
-    PolicyError "policy_error" "A forbidding policy could not be evaluated, so it counts";
+    NoPermit NO_PERMIT "No policy permits this";
+    Forbidden FORBIDDEN "A policy forbids this";
+    PolicyError POLICY_ERROR "A forbidding policy could not be evaluated, so it counts";
     InsufficientScope "insufficient_scope" "The token lacks scopes with which this would be permitted";
     InsufficientLogin "insufficient_user_authentication" "A stronger login is needed for this to be permitted";
-    TooManyResources "too_many_resources" "One message names more resources than are asked about";
-    MissingIdentity "missing_identity" "The server requires an identity that the call does not bring";
-    NoPrincipal "no_principal" "Nobody is known to be calling";
+    TooManyResources TOO_MANY_RESOURCES "One message names more resources than are asked about";
+    MissingIdentity MISSING_IDENTITY "The server requires an identity that the call does not bring";
+    NoPrincipal NO_PRINCIPAL "Nobody is known to be calling";
     DeniedWithBatch "denied_with_batch" "Another call of the batch is denied: all of it is allowed, or nothing";
 
     // What is down, or late.
     AuditUnavailable "audit_unavailable" "The decision could not be recorded";
     DeadlineExceeded "deadline_exceeded" "The decision was not made in time";
     Panicked "panicked" "A defect stopped the decision";
-    Internal "internal" "The decision could not be made";
+    Internal INTERNAL "The decision could not be made";
     GatewayGone "gateway_gone" "The gateway gave up before the answer";
 }
 

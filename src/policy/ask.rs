@@ -7,7 +7,7 @@ use super::entities::{BuildError, Fixed, StepUp, build, uid};
 use super::evaluate::Engine;
 use super::target::{MAX_LISTENED, Target};
 use super::verdict::{Principal, Verdict};
-use super::{Question, load, suite};
+use super::{Question, code, load, suite};
 use crate::inventory::{ArgumentError, Files, Inventory, Place, Problem, Requirement, Server};
 
 /// Everything that decides: the policies of one directory as they were at one moment, with the tools they are about.
@@ -54,16 +54,18 @@ pub enum AskError {
 }
 
 impl AskError {
-    /// The name, as policy tests write it.
+    /// The code of its reason, as policy tests, audit and metrics write it.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::NoPrincipal | Self::MissingIdentity(_) => "missing_identity",
-            Self::UnknownTool => "unknown_tool",
-            Self::Arguments(_) => "invalid_arguments",
-            Self::UnrepresentableArgument { .. } => "unrepresentable_argument",
-            Self::TooManyResources => "too_many_resources",
-            Self::Build(_) => "internal",
+            Self::NoPrincipal => code::NO_PRINCIPAL,
+            Self::MissingIdentity(_) => code::MISSING_IDENTITY,
+            Self::UnknownTool => code::UNKNOWN_TOOL,
+            Self::Arguments(argument) if argument.undeclared => code::UNDECLARED_ARGUMENT,
+            Self::Arguments(_) => code::ARGUMENTS_DONT_FIT,
+            Self::UnrepresentableArgument { .. } => code::ARGUMENT_UNREPRESENTABLE,
+            Self::TooManyResources => code::TOO_MANY_RESOURCES,
+            Self::Build(_) => code::INTERNAL,
         }
     }
 }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{AskError, Outcome, PolicySet, Question, Verdict};
+use super::{AskError, Outcome, PolicySet, Question, Verdict, code};
 use crate::identity::{Caller, User, Workload};
 use crate::inventory::{Problem, Server};
 use crate::mcp::{Call, Id, Version};
@@ -51,7 +51,7 @@ pub(super) struct Case {
     /// Ids of policies that must have decided.
     #[serde(default)]
     pub(super) by: Vec<String>,
-    /// The outcome or error that must have denied.
+    /// The code of the reason that must have denied.
     #[serde(default)]
     pub(super) because: Option<String>,
     /// Scopes that the caller must be told to ask for.
@@ -184,7 +184,7 @@ impl Case {
         self.caller(people)?;
         self.operation(people)?;
         self.version()?;
-        Ok(())
+        self.because()
     }
 
     fn caller(&self, people: &People) -> Result<Caller, Said> {
@@ -204,6 +204,24 @@ impl Case {
             })?),
         };
         Ok(Caller { user, workload })
+    }
+
+    /// A code that no answer has is a misspelling.
+    fn because(&self) -> Result<(), Said> {
+        let Some(because) = &self.because else {
+            return Ok(());
+        };
+        if code::ALL.contains(&because.as_str()) {
+            return Ok(());
+        }
+        let known = crate::inventory::problem::closest(because, code::ALL.iter().copied());
+        Err(Said {
+            message: format!("no reason `{because}`"),
+            help: Some(match known {
+                Some(word) => format!("did you mean `{word}`?"),
+                None => format!("one of {}", code::ALL.join(", ")),
+            }),
+        })
     }
 
     fn version(&self) -> Result<Version, Said> {

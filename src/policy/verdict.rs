@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::code;
+
 /// What the policies say about one principal on one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
@@ -98,14 +100,14 @@ impl Principal {
 }
 
 impl Outcome {
-    /// The name, as policy tests and tables write it.
+    /// The code of its reason, as policy tests and tables write it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Allowed => "allowed",
-            Self::NoPermit => "no_permit",
-            Self::Forbidden => "forbidden",
-            Self::ForbidErrored => "policy_error",
+            Self::Allowed => code::ALLOWED,
+            Self::NoPermit => code::NO_PERMIT,
+            Self::Forbidden => code::FORBIDDEN,
+            Self::ForbidErrored => code::POLICY_ERROR,
         }
     }
 }

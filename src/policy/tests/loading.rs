@@ -163,6 +163,11 @@ fn a_failing_test_keeps_a_directory_from_ruling_and_is_shown_at_its_line() {
             "",
         ),
         (
+            "cases:\n  - { server: workbench, user: ada, workload: agent, tool: shell_list, expect: deny, because: no_permitt }\n",
+            "tests/own.yaml:4:5: no reason `no_permitt`",
+            "did you mean `no_permit`?",
+        ),
+        (
             "cases:\n  - { server: info, user: ada, workload: agent, method: ping, expect: allow, by: [other] }\n",
             "expected by `other`, which didn't decide",
             "",
