@@ -1,12 +1,15 @@
 //! One question to all the policies: what is asked, of whom, and what comes of it.
 
-use cedar_policy::{Entities, Entity, EntityUid, Request};
+use std::borrow::Cow;
 
-use super::context::{Costly, context};
+use cedar_policy::Entities;
+
+use super::context::context;
 use super::entities::{BuildError, Fixed, StepUp, build, uid};
 use super::evaluate::Engine;
+use super::standing::{Standing, Standings, Standpoint};
 use super::target::{MAX_LISTENED, Target};
-use super::verdict::{Principal, Verdict};
+use super::verdict::Verdict;
 use super::{Question, code, load, suite};
 use crate::inventory::{ArgumentError, Files, Inventory, Place, Problem, Requirement, Server};
 
@@ -16,7 +19,7 @@ pub struct PolicySet {
     pub(super) engine: Engine,
     pub(super) fixed: Fixed,
     pub(super) inventory: Inventory,
-    pub(super) costly: Costly,
+    pub(super) standings: Standings,
     pub(super) version: String,
     pub(super) warnings: Vec<Problem>,
     pub(super) report: suite::Report,
@@ -142,23 +145,15 @@ impl PolicySet {
     }
 
     pub(super) fn ask_as(&self, question: &Question<'_>, step: &StepUp) -> Result<Vec<Verdict>, AskError> {
-        let (principals, entities) = self.principals(question, step)?;
-        let mut verdicts: Vec<Verdict> = Vec::with_capacity(principals.len());
+        Self::identified(question)?;
+        let mut verdicts: Vec<Verdict> = Vec::new();
         for target in self.targets(question)? {
-            let store = self.store(&target, &entities)?;
-            let context = context(question, &self.fixed, target.arguments, self.costly)?;
-            let action = uid(&self.fixed.types.action, &target.action);
-            for (index, (principal, id)) in principals.iter().enumerate() {
-                let request = Request::new(
-                    id.clone(),
-                    action.clone(),
-                    target.resource.clone(),
-                    context.clone(),
-                    None,
-                )
-                .map_err(build)?;
-                self.representable(&target.omitted, &request, &store)?;
-                let verdict = self.engine.evaluate(*principal, &request, &store);
+            let standing = self.standing(question, &target, step)?;
+            let on_target = match &standing.settled {
+                Some(settled) => settled.clone(),
+                None => self.verdicts(question, &target, &standing)?,
+            };
+            for (index, verdict) in on_target.into_iter().enumerate() {
                 match verdicts.get_mut(index) {
                     Some(sofar) => sofar.also(verdict),
                     None => verdicts.push(verdict),
@@ -168,12 +163,60 @@ impl PolicySet {
         Ok(verdicts)
     }
 
+    /// Asks about every principal before one target.
+    pub(super) fn verdicts(
+        &self,
+        question: &Question<'_>,
+        target: &Target<'_>,
+        standing: &Standing,
+    ) -> Result<Vec<Verdict>, AskError> {
+        let given = target.arguments.filter(|_| standing.needs.arguments);
+        let converted = given.map(|(tool, arguments)| tool.to_cedar(arguments));
+        let (arguments, omitted) = converted
+            .map(|converted| (converted.record, converted.omitted))
+            .unzip();
+        let context = context(question, &self.fixed, arguments, standing.needs)?;
+        let entities = self.with_session(question, target, standing)?;
+        let mut verdicts = Vec::with_capacity(standing.principals.len());
+        for standpoint in &standing.principals {
+            self.representable(omitted.as_deref().unwrap_or_default(), standpoint)?;
+            let request = self.request(&standpoint.uid, target, context.clone())?;
+            verdicts.push(self.engine.evaluate(
+                standpoint.principal,
+                &request,
+                &entities,
+                &standpoint.candidates,
+            ));
+        }
+        Ok(verdicts)
+    }
+
+    /// The entities of a standing, and the session's where a policy looks at it.
+    fn with_session<'a>(
+        &self,
+        question: &Question<'_>,
+        target: &Target<'_>,
+        standing: &'a Standing,
+    ) -> Result<Cow<'a, Entities>, BuildError> {
+        let id = question
+            .session
+            .filter(|_| standing.needs.session)
+            .map(|session| uid(&self.fixed.types.session, session))
+            .filter(|id| *id != target.resource);
+        let Some(id) = id else {
+            return Ok(Cow::Borrowed(&standing.entities));
+        };
+        let session = self.fixed.below_server(id, None, question.server.name.as_str())?;
+        let entities = standing.entities.clone().add_entities([session], None);
+        Ok(Cow::Owned(entities.map_err(build)?))
+    }
+
     /// Refuses a call with a value that Cedar doesn't see, if a policy whose scope the call is in reads that very place.
-    fn representable(&self, omitted: &[Place], request: &Request, store: &Entities) -> Result<(), AskError> {
+    fn representable(&self, omitted: &[Place], standpoint: &Standpoint) -> Result<(), AskError> {
         if omitted.is_empty() {
             return Ok(());
         }
-        let candidates = self.engine.candidates(request, store);
+        let candidates = self.engine.ruling(std::iter::once(&*standpoint.candidates));
         let read = omitted.iter().find(|place| {
             let mut reads = candidates.iter().flat_map(|rule| rule.reads.arguments());
             reads.any(|read| place.is_read_by(read))
@@ -184,51 +227,5 @@ impl PolicySet {
             }),
             None => Ok(()),
         }
-    }
-
-    /// Whom to ask about, and every identity as an entity: policies may look at the other one through the context.
-    #[expect(clippy::type_complexity, reason = "two lists that are made together")]
-    pub(super) fn principals(
-        &self,
-        question: &Question<'_>,
-        step: &StepUp,
-    ) -> Result<(Vec<(Principal, EntityUid)>, Vec<Entity>), AskError> {
-        let caller = question.caller;
-        for requirement in &question.server.require {
-            let there = match requirement {
-                Requirement::User => caller.user.is_some(),
-                Requirement::Workload => caller.workload.is_some(),
-            };
-            if !there {
-                return Err(AskError::MissingIdentity(*requirement));
-            }
-        }
-        let mut principals = Vec::with_capacity(2);
-        let mut entities = Vec::with_capacity(3);
-        if let Some(user) = &caller.user {
-            principals.push((Principal::User, self.fixed.user_uid(user)));
-            entities.push(self.fixed.user(user, step)?);
-        }
-        if let Some(workload) = &caller.workload {
-            principals.push((Principal::Workload, self.fixed.workload_uid(workload)));
-            entities.push(self.fixed.workload(workload)?);
-        }
-        if principals.is_empty() {
-            return Err(AskError::NoPrincipal);
-        }
-        if let Some(session) = question.session {
-            let id = uid(&self.fixed.types.session, session);
-            entities.push(self.fixed.below_server(id, None, question.server.name.as_str())?);
-        }
-        Ok((principals, entities))
-    }
-
-    pub(super) fn store(&self, target: &Target, entities: &[Entity]) -> Result<Entities, AskError> {
-        let fixed = self
-            .fixed
-            .store(&target.action)
-            .ok_or_else(|| BuildError(format!("no action `{}` in the schema", target.action)))?;
-        let added = entities.iter().cloned().chain(target.entity.clone());
-        Ok(fixed.clone().add_entities(added, None).map_err(build)?)
     }
 }

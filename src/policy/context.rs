@@ -7,23 +7,65 @@ use super::Question;
 use super::entities::{BuildError, Fixed, build, uid};
 use super::reads::Reads;
 
-/// What costs so much to say that it is only said where a policy reads it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Costly {
-    /// `context.now`: half of what a context costs.
-    pub(super) now: bool,
-    /// `context.request.address`: Cedar parses the name of the function `ip` each time.
+/// Which parts of the context policies read: what none of them reads is not said.
+///
+/// Two parts are dear: `now` is half of what a context costs, and for an address Cedar parses the name of the function
+/// `ip` each time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each part of the context")]
+pub(super) struct Needs {
+    pub(super) user: bool,
+    pub(super) workload: bool,
+    pub(super) session: bool,
+    pub(super) arguments: bool,
+    pub(super) version: bool,
     pub(super) address: bool,
+    pub(super) now: bool,
 }
 
-impl Costly {
+impl Needs {
+    #[cfg(test)]
+    pub(super) const EVERYTHING: Self = Self {
+        user: true,
+        workload: true,
+        session: true,
+        arguments: true,
+        version: true,
+        address: true,
+        now: true,
+    };
+
     /// What any of these policies reads.
-    pub(super) fn read_by<'a>(policies: &(impl Iterator<Item = &'a Reads> + Clone)) -> Self {
+    pub(super) fn of<'a>(policies: &(impl Iterator<Item = &'a Reads> + Clone)) -> Self {
         let read = |place: &[&str]| policies.clone().any(|reads| reads.touches(place));
         Self {
-            now: read(&["now"]),
+            user: read(&["user"]),
+            workload: read(&["workload"]),
+            // A condition may also look at the session by a name of its own.
+            session: read(&["session"]) || policies.clone().any(Reads::names_sessions),
+            arguments: read(&["arguments"]),
+            version: read(&["request", "version"]),
             address: read(&["request", "address"]),
+            now: read(&["now"]),
         }
+    }
+
+    /// What these or those read.
+    pub(super) const fn and(self, other: Self) -> Self {
+        Self {
+            user: self.user || other.user,
+            workload: self.workload || other.workload,
+            session: self.session || other.session,
+            arguments: self.arguments || other.arguments,
+            version: self.version || other.version,
+            address: self.address || other.address,
+            now: self.now || other.now,
+        }
+    }
+
+    /// Whether anything is read that differs between two calls of the same caller for the same thing.
+    pub(super) const fn of_the_call(self) -> bool {
+        self.session || self.arguments || self.version || self.address || self.now
     }
 }
 
@@ -32,34 +74,39 @@ pub(super) fn context(
     question: &Question<'_>,
     fixed: &Fixed,
     arguments: Option<RestrictedExpression>,
-    costly: Costly,
+    needs: Needs,
 ) -> Result<Context, BuildError> {
-    let mut pairs = vec![("request".to_owned(), request(question, costly)?)];
-    let mut entity = |name: &str, id: EntityUid| {
-        pairs.push((name.to_owned(), RestrictedExpression::new_entity_uid(id)));
-    };
-    if let Some(user) = &question.caller.user {
-        entity("user", fixed.user_uid(user));
+    let mut pairs = Vec::new();
+    let mut say = |name: &str, value: RestrictedExpression| pairs.push((name.to_owned(), value));
+    let entity = |id: EntityUid| RestrictedExpression::new_entity_uid(id);
+    if needs.version || needs.address {
+        say("request", request(question, needs)?);
     }
-    if let Some(workload) = &question.caller.workload {
-        entity("workload", fixed.workload_uid(workload));
+    if let Some(user) = question.caller.user.as_ref().filter(|_| needs.user) {
+        say("user", entity(fixed.user_uid(user)));
     }
-    if let Some(session) = question.session {
-        entity("session", uid(&fixed.types.session, session));
+    if let Some(workload) = question.caller.workload.as_ref().filter(|_| needs.workload) {
+        say("workload", entity(fixed.workload_uid(workload)));
+    }
+    if let Some(session) = question.session.filter(|_| needs.session) {
+        say("session", entity(uid(&fixed.types.session, session)));
     }
     if let Some(arguments) = arguments {
-        pairs.push(("arguments".to_owned(), arguments));
+        say("arguments", arguments);
     }
-    if costly.now {
-        pairs.push(("now".to_owned(), datetime(question.now)));
+    if needs.now {
+        say("now", datetime(question.now));
     }
     Context::from_pairs(pairs).map_err(build)
 }
 
-fn request(question: &Question<'_>, costly: Costly) -> Result<RestrictedExpression, BuildError> {
-    let version = RestrictedExpression::new_string(question.version.as_str().to_owned());
-    let mut pairs = vec![("version".to_owned(), version)];
-    if let Some(address) = question.address.filter(|_| costly.address) {
+fn request(question: &Question<'_>, needs: Needs) -> Result<RestrictedExpression, BuildError> {
+    let mut pairs = Vec::new();
+    if needs.version {
+        let version = RestrictedExpression::new_string(question.version.as_str().to_owned());
+        pairs.push(("version".to_owned(), version));
+    }
+    if let Some(address) = question.address.filter(|_| needs.address) {
         // Cedar doesn't read `::ffff:192.0.2.1`, and a policy about 192.0.2.0/24 means it.
         let address = address.to_canonical().to_string();
         pairs.push(("address".to_owned(), RestrictedExpression::new_ip(address)));

@@ -4,23 +4,29 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use cedar_policy::{
-    ActionConstraint, Authorizer, Decision, Effect, Entities, EntityTypeName, EntityUid, Policy, PolicyId,
-    PolicySet, PrincipalConstraint, Request, ResourceConstraint,
+    Authorizer, Decision, Effect, Entities, Policy, PolicyId, PolicySet, PolicySetError, Request,
 };
+use quick_cache::sync::Cache;
 
+use super::context::Needs;
 use super::entities::StepUp;
+use super::index::{Index, in_scope};
 use super::reads::Reads;
 use super::verdict::{Fired, Outcome, Principal, Verdict};
 
+/// How many policies the remembered candidates may have, all together: 2.2 kB each.
+const REMEMBERED: u64 = 4096;
+
 /// The policies, ready to be asked.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Engine {
     authorizer: Authorizer,
-    /// Those that decide.
-    ruling: PolicySet,
-    /// `@shadow` ones, apart by effect: Cedar names the permits of an answer only where no forbid applies.
-    shadow: [PolicySet; 2],
-    rules: HashMap<PolicyId, Rule>,
+    /// By id.
+    rules: Vec<Rule>,
+    places: HashMap<PolicyId, usize>,
+    index: Index,
+    /// The candidates of calls that were asked about, by their places: callers of the same roles share them.
+    remembered: Cache<Vec<usize>, Arc<Candidates>, InPolicies>,
 }
 
 /// What is known of a policy besides its text.
@@ -35,12 +41,62 @@ pub(super) struct Rule {
     pub(super) shadow: bool,
 }
 
+/// The policies in whose scope a request is: no other can apply to it.
+#[derive(Debug)]
+pub(super) struct Candidates {
+    places: Vec<usize>,
+    /// Those that decide.
+    ruling: PolicySet,
+    /// `@shadow` ones, apart by effect: Cedar names the permits of an answer only where no forbid applies.
+    shadow: [PolicySet; 2],
+    /// What of the context they read.
+    pub(super) needs: Needs,
+}
+
 impl Engine {
     /// Takes policies whose ids are unique.
-    pub(super) fn new(rules: Vec<Rule>) -> Result<Self, cedar_policy::PolicySetError> {
+    pub(super) fn new(mut rules: Vec<Rule>) -> Self {
+        rules.sort_by(|a, b| a.shown.id.cmp(&b.shown.id));
+        let ids = rules.iter().map(|rule| rule.policy.id().clone());
+        Self {
+            authorizer: Authorizer::new(),
+            places: ids.enumerate().map(|(place, id)| (id, place)).collect(),
+            index: Index::new(rules.iter().map(|rule| &rule.policy)),
+            rules,
+            remembered: Cache::with_weighter(256, REMEMBERED, InPolicies),
+        }
+    }
+
+    /// All policies, by id.
+    pub(super) fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter()
+    }
+
+    /// The policies whose scope this request is in.
+    pub(super) fn candidates(
+        &self,
+        request: &Request,
+        entities: &Entities,
+    ) -> Result<Arc<Candidates>, PolicySetError> {
+        let mut places = self.index.find(request, entities);
+        places.retain(|place| {
+            let rule = self.rules.get(*place);
+            rule.is_some_and(|rule| in_scope(&rule.policy, request, entities))
+        });
+        if let Some(known) = self.remembered.get(&places) {
+            return Ok(known);
+        }
+        let candidates = Arc::new(self.gather(places)?);
+        self.remembered
+            .insert(candidates.places.clone(), Arc::clone(&candidates));
+        Ok(candidates)
+    }
+
+    fn gather(&self, places: Vec<usize>) -> Result<Candidates, PolicySetError> {
         let mut ruling = PolicySet::new();
         let mut shadow = [PolicySet::new(), PolicySet::new()];
-        for rule in &rules {
+        let rules = || places.iter().filter_map(|place| self.rules.get(*place));
+        for rule in rules() {
             let [permits, forbids] = &mut shadow;
             let set = match (rule.shadow, rule.policy.effect()) {
                 (false, _) => &mut ruling,
@@ -49,35 +105,36 @@ impl Engine {
             };
             set.add(rule.policy.clone())?;
         }
-        Ok(Self {
-            authorizer: Authorizer::new(),
+        Ok(Candidates {
+            needs: Needs::of(&rules().map(|rule| &rule.reads)),
+            places,
             ruling,
             shadow,
-            rules: rules
-                .into_iter()
-                .map(|rule| (rule.policy.id().clone(), rule))
-                .collect(),
         })
     }
 
-    /// All policies.
-    pub(super) fn rules(&self) -> impl Iterator<Item = &Rule> {
-        self.rules.values()
-    }
-
-    /// The policies that decide and whose scope this request is in, by id.
-    pub(super) fn candidates(&self, request: &Request, entities: &Entities) -> Vec<&Rule> {
-        let mut rules: Vec<_> = self
-            .rules()
-            .filter(|rule| !rule.shadow && in_scope(&rule.policy, request, entities))
+    /// Those of the candidates that decide, by id, each once.
+    pub(super) fn ruling<'a>(&self, candidates: impl Iterator<Item = &'a Candidates>) -> Vec<&Rule> {
+        let mut places: Vec<usize> = candidates
+            .flat_map(|candidates| candidates.places.iter().copied())
             .collect();
-        rules.sort_by(|a, b| a.shown.id.cmp(&b.shown.id));
-        rules
+        places.sort_unstable();
+        places.dedup();
+        let rules = places.into_iter().filter_map(|place| self.rules.get(place));
+        rules.filter(|rule| !rule.shadow).collect()
     }
 
     /// Asks about one principal.
-    pub(super) fn evaluate(&self, principal: Principal, request: &Request, entities: &Entities) -> Verdict {
-        let response = self.authorizer.is_authorized(request, &self.ruling, entities);
+    pub(super) fn evaluate(
+        &self,
+        principal: Principal,
+        request: &Request,
+        entities: &Entities,
+        candidates: &Candidates,
+    ) -> Verdict {
+        let response = self
+            .authorizer
+            .is_authorized(request, &candidates.ruling, entities);
         let failed: Vec<&PolicyId> = response
             .diagnostics()
             .errors()
@@ -99,13 +156,13 @@ impl Engine {
             outcome,
             fired,
             errored: self.shown(failed.into_iter()),
-            shadow: self.shadows(request, entities),
+            shadow: self.shadows(request, entities, candidates),
         }
     }
 
-    fn shadows(&self, request: &Request, entities: &Entities) -> Vec<Arc<Fired>> {
+    fn shadows(&self, request: &Request, entities: &Entities, candidates: &Candidates) -> Vec<Arc<Fired>> {
         let mut applied = Vec::new();
-        for set in self.shadow.iter().filter(|set| !set.is_empty()) {
+        for set in candidates.shadow.iter().filter(|set| !set.is_empty()) {
             let response = self.authorizer.is_authorized(request, set, entities);
             applied.extend(self.shown(response.diagnostics().reason()));
         }
@@ -113,16 +170,19 @@ impl Engine {
         applied
     }
 
+    fn rule(&self, id: &PolicyId) -> Option<&Rule> {
+        self.rules.get(*self.places.get(id)?)
+    }
+
     /// An id that isn't known can't occur; if it did, it would count as a forbid.
     fn forbids(&self, id: &PolicyId) -> bool {
-        self.rules
-            .get(id)
+        self.rule(id)
             .is_none_or(|rule| rule.policy.effect() == Effect::Forbid)
     }
 
     fn shown<'a>(&self, ids: impl Iterator<Item = &'a PolicyId>) -> Vec<Arc<Fired>> {
         let mut shown: Vec<Arc<Fired>> = ids
-            .map(|id| match self.rules.get(id) {
+            .map(|id| match self.rule(id) {
                 Some(rule) => Arc::clone(&rule.shown),
                 None => Arc::new(Fired {
                     id: id.to_string(),
@@ -135,33 +195,11 @@ impl Engine {
     }
 }
 
-/// Whether a request is in the scope of a policy: whether its conditions are looked at.
-pub(super) fn in_scope(policy: &Policy, request: &Request, entities: &Entities) -> bool {
-    let (Some(principal), Some(action), Some(resource)) =
-        (request.principal(), request.action(), request.resource())
-    else {
-        return true;
-    };
-    let within = |one: &EntityUid, of: &EntityUid| one == of || entities.is_ancestor_of(of, one);
-    let is = |one: &EntityUid, type_name: &EntityTypeName| one.type_name() == type_name;
-    let principal_fits = match policy.principal_constraint() {
-        PrincipalConstraint::Any => true,
-        PrincipalConstraint::Eq(uid) => *principal == uid,
-        PrincipalConstraint::In(uid) => within(principal, &uid),
-        PrincipalConstraint::Is(type_name) => is(principal, &type_name),
-        PrincipalConstraint::IsIn(type_name, uid) => is(principal, &type_name) && within(principal, &uid),
-    };
-    let action_fits = match policy.action_constraint() {
-        ActionConstraint::Any => true,
-        ActionConstraint::Eq(uid) => *action == uid,
-        ActionConstraint::In(uids) => uids.iter().any(|uid| within(action, uid)),
-    };
-    let resource_fits = match policy.resource_constraint() {
-        ResourceConstraint::Any => true,
-        ResourceConstraint::Eq(uid) => *resource == uid,
-        ResourceConstraint::In(uid) => within(resource, &uid),
-        ResourceConstraint::Is(type_name) => is(resource, &type_name),
-        ResourceConstraint::IsIn(type_name, uid) => is(resource, &type_name) && within(resource, &uid),
-    };
-    principal_fits && action_fits && resource_fits
+#[derive(Debug, Clone)]
+struct InPolicies;
+
+impl quick_cache::Weighter<Vec<usize>, Arc<Candidates>> for InPolicies {
+    fn weight(&self, places: &Vec<usize>, _: &Arc<Candidates>) -> u64 {
+        u64::try_from(places.len()).map_or(u64::MAX, |policies| policies.saturating_add(1))
+    }
 }

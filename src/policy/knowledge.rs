@@ -1,9 +1,8 @@
 //! What a caller may know of: the tools that it could be permitted with some arguments.
 
-use cedar_policy::{Context, Effect, Request};
+use cedar_policy::Effect;
 
-use super::entities::{StepUp, uid};
-use super::target::Target;
+use super::entities::StepUp;
 use super::{PolicySet, Question};
 use crate::mcp::call::Operation;
 
@@ -19,33 +18,16 @@ impl PolicySet {
         let Some(tool) = tools.and_then(|tools| tools.tool(tool)) else {
             return false;
         };
-        let Ok((principals, entities)) = self.principals(question, &StepUp::default()) else {
+        // Scopes don't look at the context.
+        let target = self.call_of(tool);
+        let Ok(standing) = self.standing(question, &target, &StepUp::default()) else {
             return false;
         };
-        let target = Target {
-            action: tool.action.clone(),
-            resource: uid(&self.fixed.types.tool, &tool.action),
-            entity: None,
-            arguments: None,
-            omitted: Vec::new(),
-        };
-        let Ok(store) = self.store(&target, &entities) else {
-            return false;
-        };
-        let action = uid(&self.fixed.types.action, &target.action);
-        principals.iter().all(|(_, principal)| {
-            // Scopes don't look at the context.
-            Request::new(
-                principal.clone(),
-                action.clone(),
-                target.resource.clone(),
-                Context::empty(),
-                None,
-            )
-            .is_ok_and(|request| {
-                let mut candidates = self.engine.candidates(&request, &store).into_iter();
-                candidates.any(|rule| rule.policy.effect() == Effect::Permit)
-            })
+        standing.principals.iter().all(|standpoint| {
+            let candidates = self.engine.ruling(std::iter::once(&*standpoint.candidates));
+            candidates
+                .iter()
+                .any(|rule| rule.policy.effect() == Effect::Permit)
         })
     }
 }

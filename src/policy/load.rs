@@ -7,12 +7,12 @@ use cedar_policy::{EntityUid, PolicyId, Schema, ValidationMode, ValidationWarnin
 
 use super::PolicySet;
 use super::arguments;
-use super::context::Costly;
 use super::declared::Declared;
 use super::entities::{Fixed, ToolEntity};
 use super::evaluate::Engine;
 use super::rules::{Rules, Written};
 use super::schema::{diagnostic, join};
+use super::standing;
 use super::suite::Report;
 use crate::inventory::{Files, Inventory, Problem, Server};
 
@@ -51,8 +51,8 @@ pub(super) fn load(files: &Files, servers: &[Server]) -> Result<PolicySet, Vec<P
         .collect();
     let fixed = fixed(&schema, &declared, &named, &inventory).map_err(|error| internal(&error))?;
     Ok(PolicySet {
-        costly: Costly::read_by(&rules.rules.iter().map(|rule| &rule.reads)),
-        engine: Engine::new(rules.rules).map_err(|error| internal(&error))?,
+        engine: Engine::new(rules.rules),
+        standings: standing::none(),
         fixed,
         inventory,
         version: version(files),

@@ -62,6 +62,12 @@ impl Reads {
         })
     }
 
+    /// Whether a session is looked at by its id, rather than through the context.
+    pub(super) fn names_sessions(&self) -> bool {
+        let mut types = self.entities.iter().map(EntityUid::type_name);
+        types.any(|type_name| type_name.basename() == "Session")
+    }
+
     fn everything(&mut self) {
         self.analysed = false;
         self.places.insert(Place::new());

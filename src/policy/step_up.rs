@@ -2,11 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use cedar_policy::{Context, Request};
-
-use super::entities::{StepUp, uid};
-use super::evaluate::{Rule, in_scope};
-use super::target::Target;
+use super::entities::StepUp;
+use super::evaluate::Rule;
 use super::{PolicySet, Question, Verdict};
 
 /// Step-ups that are tried one by one before all are tried together.
@@ -30,11 +27,10 @@ impl PolicySet {
             acr: step.acr.clone().filter(|acr| user.acr.as_ref() != Some(acr)),
         };
         let mut steps: Vec<StepUp> = self
-            .engine
-            .rules()
-            .filter(|rule| !rule.shadow && lacking(&rule.step) != StepUp::default())
-            .filter(|rule| self.fits(question, rule))
+            .in_whose_scope(question)
+            .into_iter()
             .map(|rule| lacking(&rule.step))
+            .filter(|step| *step != StepUp::default())
             .collect();
         steps.sort_by_key(|step| {
             (
@@ -67,28 +63,16 @@ impl PolicySet {
         (step.acr.is_none() && !step.scopes.is_empty()).then_some(step.scopes)
     }
 
-    /// Whether a policy that names this step-up has the call in its scope, for one of its principals.
-    fn fits(&self, question: &Question<'_>, rule: &Rule) -> bool {
-        let Ok((principals, entities)) = self.principals(question, &StepUp::default()) else {
-            return false;
-        };
-        let action_fits = |target: &Target| {
-            let store = self.store(target, &entities).ok()?;
-            let action = uid(&self.fixed.types.action, &target.action);
-            let fits = principals.iter().any(|(_, id)| {
-                let request = Request::new(
-                    id.clone(),
-                    action.clone(),
-                    target.resource.clone(),
-                    Context::empty(),
-                    None,
-                );
-                request.is_ok_and(|request| in_scope(&rule.policy, &request, &store))
-            });
-            Some(fits)
-        };
+    /// The policies whose scope the call is in, for one of its principals.
+    fn in_whose_scope(&self, question: &Question<'_>) -> Vec<&Rule> {
         let targets = self.targets(question).unwrap_or_default();
-        targets.iter().any(|target| action_fits(target).unwrap_or(false))
+        let standings: Vec<_> = targets
+            .iter()
+            .filter_map(|target| self.standing(question, target, &StepUp::default()).ok())
+            .collect();
+        let standpoints = standings.iter().flat_map(|standing| &standing.principals);
+        self.engine
+            .ruling(standpoints.map(|standpoint| &*standpoint.candidates))
     }
 
     fn allows(&self, question: &Question<'_>, step: &StepUp) -> bool {

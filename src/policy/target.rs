@@ -1,10 +1,10 @@
 //! A call of MCP as Cedar's action and resource.
 
-use cedar_policy::{Entity, EntityUid, RestrictedExpression};
+use cedar_policy::{Entity, EntityUid};
 
 use super::entities::uid;
 use super::{AskError, PolicySet, Question};
-use crate::inventory::Place;
+use crate::inventory::Tool;
 use crate::mcp::call::{Operation, Reference};
 use crate::mcp::json;
 
@@ -12,18 +12,18 @@ use crate::mcp::json;
 pub(super) const MAX_LISTENED: usize = 256;
 
 /// What is asked for, in Cedar's words.
-pub(super) struct Target {
+pub(super) struct Target<'a> {
     pub(super) action: String,
     pub(super) resource: EntityUid,
     /// Unless the action's store has it: a tool.
     pub(super) entity: Option<Entity>,
-    pub(super) arguments: Option<RestrictedExpression>,
-    pub(super) omitted: Vec<Place>,
+    /// The tool that is called, and with what.
+    pub(super) arguments: Option<(&'a Tool, &'a json::Object)>,
 }
 
 impl PolicySet {
     /// What a call asks for: one thing, but for `subscriptions/listen`, which also reads each resource that it names.
-    pub(super) fn targets(&self, question: &Question<'_>) -> Result<Vec<Target>, AskError> {
+    pub(super) fn targets<'a>(&'a self, question: &Question<'a>) -> Result<Vec<Target<'a>>, AskError> {
         let operation = &question.call.operation;
         let method = operation.method();
         let target = match operation {
@@ -38,8 +38,7 @@ impl PolicySet {
             } => self.resource(question, method, uri)?,
             Operation::Listen { uris } => return self.listen(question, uris),
             Operation::OpenStream { .. } | Operation::EndSession => match question.session {
-                // The session is among the entities already.
-                Some(session) => plain(method, uid(&self.fixed.types.session, session), None),
+                Some(session) => self.session(question, method, session)?,
                 None => self.server(question, method),
             },
             Operation::Initialize { .. }
@@ -51,7 +50,7 @@ impl PolicySet {
         Ok(vec![target])
     }
 
-    fn listen(&self, question: &Question<'_>, uris: &[String]) -> Result<Vec<Target>, AskError> {
+    fn listen<'a>(&self, question: &Question<'_>, uris: &[String]) -> Result<Vec<Target<'a>>, AskError> {
         if uris.len() > MAX_LISTENED {
             return Err(AskError::TooManyResources);
         }
@@ -63,28 +62,29 @@ impl PolicySet {
     }
 
     /// A tool: its action, with arguments that fit it.
-    fn tool(
-        &self,
+    fn tool<'a>(
+        &'a self,
         question: &Question<'_>,
         tool: &str,
-        arguments: &json::Object,
-    ) -> Result<Target, AskError> {
+        arguments: &'a json::Object,
+    ) -> Result<Target<'a>, AskError> {
         let server = self.inventory.server(&question.server.name);
         let tool = server
             .and_then(|server| server.tool(tool))
             .ok_or(AskError::UnknownTool)?;
         tool.accept(arguments, question.server.undeclared_arguments)?;
-        let converted = tool.to_cedar(arguments);
         Ok(Target {
-            action: tool.action.clone(),
-            resource: uid(&self.fixed.types.tool, &tool.action),
-            entity: None,
-            arguments: Some(converted.record),
-            omitted: converted.omitted,
+            arguments: Some((tool, arguments)),
+            ..self.call_of(tool)
         })
     }
 
-    fn server(&self, question: &Question<'_>, method: &str) -> Target {
+    /// A tool, called with whatever arguments.
+    pub(super) fn call_of<'a>(&self, tool: &Tool) -> Target<'a> {
+        plain(&tool.action, uid(&self.fixed.types.tool, &tool.action), None)
+    }
+
+    fn server(&self, question: &Question<'_>, method: &str) -> Target<'static> {
         plain(
             method,
             uid(&self.fixed.types.server, question.server.name.as_str()),
@@ -92,14 +92,36 @@ impl PolicySet {
         )
     }
 
-    fn resource(&self, question: &Question<'_>, method: &str, uri: &str) -> Result<Target, AskError> {
+    fn resource(
+        &self,
+        question: &Question<'_>,
+        method: &str,
+        uri: &str,
+    ) -> Result<Target<'static>, AskError> {
         let id = uid(&self.fixed.types.resource, uri);
         let server = question.server.name.as_str();
         let entity = self.fixed.below_server(id.clone(), Some(("uri", uri)), server)?;
         Ok(plain(method, id, Some(entity)))
     }
 
-    fn prompt(&self, question: &Question<'_>, method: &str, prompt: &str) -> Result<Target, AskError> {
+    fn session(
+        &self,
+        question: &Question<'_>,
+        method: &str,
+        session: &str,
+    ) -> Result<Target<'static>, AskError> {
+        let id = uid(&self.fixed.types.session, session);
+        let server = question.server.name.as_str();
+        let entity = self.fixed.below_server(id.clone(), None, server)?;
+        Ok(plain(method, id, Some(entity)))
+    }
+
+    fn prompt(
+        &self,
+        question: &Question<'_>,
+        method: &str,
+        prompt: &str,
+    ) -> Result<Target<'static>, AskError> {
         let server = question.server.name.as_str();
         let id = uid(&self.fixed.types.prompt, &format!("{server}/{prompt}"));
         let entity = self
@@ -109,12 +131,11 @@ impl PolicySet {
     }
 }
 
-fn plain(method: &str, resource: EntityUid, entity: Option<Entity>) -> Target {
+fn plain(method: &str, resource: EntityUid, entity: Option<Entity>) -> Target<'static> {
     Target {
         action: method.to_owned(),
         resource,
         entity,
         arguments: None,
-        omitted: Vec::new(),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use cedar_policy::{Authorizer, Decision, Entities, Request};
 
-use super::super::context::{Costly, context};
+use super::super::context::{Needs, context};
 use super::super::entities::{StepUp, uid};
 use super::*;
 
@@ -117,7 +117,8 @@ fn with_any_arguments(
         (Principal::Workload, fixed.workload_uid(workload)),
     ] {
         let request = request(set, question, action, id, None);
-        verdicts.push(set.engine.evaluate(kind, &request, &store));
+        let candidates = set.engine.candidates(&request, &store).unwrap();
+        verdicts.push(set.engine.evaluate(kind, &request, &store, &candidates));
     }
     Ok(verdicts)
 }
@@ -131,11 +132,7 @@ fn request(
 ) -> Request {
     let types = &set.fixed.types;
     let arguments = cedar_policy::RestrictedExpression::new_record([]).unwrap();
-    let everything = Costly {
-        now: true,
-        address: true,
-    };
-    let context = context(question, &set.fixed, Some(arguments), everything).unwrap();
+    let context = context(question, &set.fixed, Some(arguments), Needs::EVERYTHING).unwrap();
     Request::new(
         principal,
         uid(&types.action, action),

@@ -1,0 +1,223 @@
+//! Where a caller stands before a thing: its entities, and the policies that can apply. Made once for a token, a workload
+//! and a tool, and remembered as long as the set of policies rules.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use cedar_policy::{Context, Entities, Entity, EntityUid, Request};
+use quick_cache::sync::Cache;
+
+use super::context::Needs;
+use super::entities::{StepUp, build, uid};
+use super::evaluate::Candidates;
+use super::target::Target;
+use super::verdict::{Principal, Verdict};
+use super::{AskError, BuildError, PolicySet, Question};
+use crate::identity::User;
+use crate::inventory::Requirement;
+
+/// How much memory standings may take, in kilobytes, roughly.
+const REMEMBERED: u64 = 8192;
+
+/// Standings by whose they are.
+pub(super) type Standings = Cache<Key, Arc<Standing>, InKilobytes>;
+
+/// Where the principals of one caller stand before one thing.
+#[derive(Debug)]
+pub(super) struct Standing {
+    /// Every entity but those that a call brings: a resource, a prompt, a session.
+    pub(super) entities: Entities,
+    pub(super) principals: Vec<Standpoint>,
+    /// What of the context the candidates read.
+    pub(super) needs: Needs,
+    /// The verdicts, where nothing that differs from call to call is read.
+    pub(super) settled: Option<Vec<Verdict>>,
+    /// Kept, because the key holds its address: no other user can have it meanwhile.
+    user: Option<Arc<User>>,
+}
+
+/// One principal, and the policies that can apply to it.
+#[derive(Debug)]
+pub(super) struct Standpoint {
+    pub(super) principal: Principal,
+    pub(super) uid: EntityUid,
+    pub(super) candidates: Arc<Candidates>,
+}
+
+/// Whose a standing is. A user is known by its place in memory: one for each verified token.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    user: usize,
+    workload: String,
+    server: String,
+    action: String,
+}
+
+/// A [`Key`] that owns nothing, to look it up with.
+struct Wanted<'a> {
+    user: usize,
+    workload: &'a str,
+    server: &'a str,
+    action: &'a str,
+}
+
+impl PolicySet {
+    /// Where the caller stands before a thing: remembered, if it is one that stays the same.
+    pub(super) fn standing(
+        &self,
+        question: &Question<'_>,
+        target: &Target<'_>,
+        step: &StepUp,
+    ) -> Result<Arc<Standing>, AskError> {
+        if target.entity.is_some() || *step != StepUp::default() {
+            return Ok(Arc::new(self.stand(question, target, step)?));
+        }
+        let wanted = Wanted::of(question, target);
+        if let Some(known) = self.standings.get(&wanted) {
+            return Ok(known);
+        }
+        let standing = Arc::new(self.stand(question, target, step)?);
+        self.standings.insert(wanted.owned(), Arc::clone(&standing));
+        Ok(standing)
+    }
+
+    fn stand(
+        &self,
+        question: &Question<'_>,
+        target: &Target<'_>,
+        step: &StepUp,
+    ) -> Result<Standing, AskError> {
+        let (principals, identities) = self.principals(question, step)?;
+        let added = identities.into_iter().chain(target.entity.clone());
+        let fixed = self
+            .fixed
+            .store(&target.action)
+            .ok_or_else(|| BuildError(format!("no action `{}` in the schema", target.action)))?;
+        let entities = fixed.clone().add_entities(added, None).map_err(build)?;
+        let mut needs = Needs::default();
+        let mut standpoints = Vec::with_capacity(principals.len());
+        for (principal, uid) in principals {
+            let request = self.request(&uid, target, Context::empty())?;
+            let candidates = self.engine.candidates(&request, &entities).map_err(build)?;
+            needs = needs.and(candidates.needs);
+            standpoints.push(Standpoint {
+                principal,
+                uid,
+                candidates,
+            });
+        }
+        let mut standing = Standing {
+            entities,
+            principals: standpoints,
+            needs,
+            settled: None,
+            user: question.caller.user.clone(),
+        };
+        if !needs.of_the_call() {
+            standing.settled = Some(self.verdicts(question, target, &standing)?);
+        }
+        Ok(standing)
+    }
+
+    /// Refuses a call without the identities that its server requires, or without any.
+    pub(super) fn identified(question: &Question<'_>) -> Result<(), AskError> {
+        let caller = question.caller;
+        let there = |requirement: &Requirement| match requirement {
+            Requirement::User => caller.user.is_some(),
+            Requirement::Workload => caller.workload.is_some(),
+        };
+        match question.server.require.iter().find(|required| !there(required)) {
+            Some(missing) => Err(AskError::MissingIdentity(*missing)),
+            None if caller.user.is_none() && caller.workload.is_none() => Err(AskError::NoPrincipal),
+            None => Ok(()),
+        }
+    }
+
+    /// Whom to ask about, and every identity as an entity: policies may look at the other one through the context.
+    #[expect(clippy::type_complexity, reason = "two lists that are made together")]
+    fn principals(
+        &self,
+        question: &Question<'_>,
+        step: &StepUp,
+    ) -> Result<(Vec<(Principal, EntityUid)>, Vec<Entity>), AskError> {
+        Self::identified(question)?;
+        let caller = question.caller;
+        let mut principals = Vec::with_capacity(2);
+        let mut entities = Vec::with_capacity(2);
+        if let Some(user) = &caller.user {
+            principals.push((Principal::User, self.fixed.user_uid(user)));
+            entities.push(self.fixed.user(user, step)?);
+        }
+        if let Some(workload) = &caller.workload {
+            principals.push((Principal::Workload, self.fixed.workload_uid(workload)));
+            entities.push(self.fixed.workload(workload)?);
+        }
+        Ok((principals, entities))
+    }
+
+    pub(super) fn request(
+        &self,
+        principal: &EntityUid,
+        target: &Target<'_>,
+        context: Context,
+    ) -> Result<Request, BuildError> {
+        let action = uid(&self.fixed.types.action, &target.action);
+        Request::new(principal.clone(), action, target.resource.clone(), context, None).map_err(build)
+    }
+}
+
+/// No standing is remembered yet.
+pub(super) fn none() -> Standings {
+    Cache::with_weighter(1024, REMEMBERED, InKilobytes)
+}
+
+impl<'a> Wanted<'a> {
+    fn of(question: &Question<'a>, target: &'a Target<'_>) -> Self {
+        let caller = question.caller;
+        Self {
+            user: caller.user.as_ref().map_or(0, |user| Arc::as_ptr(user).addr()),
+            workload: caller.workload.as_ref().map_or("", |workload| workload.key()),
+            server: question.server.name.as_str(),
+            action: &target.action,
+        }
+    }
+
+    fn owned(&self) -> Key {
+        Key {
+            user: self.user,
+            workload: self.workload.to_owned(),
+            server: self.server.to_owned(),
+            action: self.action.to_owned(),
+        }
+    }
+}
+
+impl Hash for Wanted<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // As `Key` is hashed: its members in their order.
+        (self.user, self.workload, self.server, self.action).hash(state);
+    }
+}
+
+impl quick_cache::Equivalent<Key> for Wanted<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        (self.user, self.workload, self.server, self.action)
+            == (key.user, &*key.workload, &*key.server, &*key.action)
+    }
+}
+
+/// A standing takes 2 kB, and an eighth for each thing that its user is in or may do.
+#[derive(Debug, Clone)]
+pub(super) struct InKilobytes;
+
+impl quick_cache::Weighter<Key, Arc<Standing>> for InKilobytes {
+    fn weight(&self, _: &Key, standing: &Arc<Standing>) -> u64 {
+        let things = standing.user.as_ref().map_or(0, |user| {
+            [&user.roles, &user.groups, &user.tenants, &user.scopes]
+                .iter()
+                .map(|list| list.len())
+                .sum()
+        });
+        u64::try_from(things).map_or(u64::MAX, |things| things.div_ceil(8).saturating_add(2))
+    }
+}
