@@ -1,6 +1,7 @@
 //! The policy stage as a whole.
 
 mod asking;
+mod differential;
 mod hostile;
 mod loading;
 mod plain;

@@ -144,11 +144,26 @@ fn request(
 }
 
 fn plain(set: &PolicySet, question: &Question<'_>, action: &str) -> Vec<(bool, BTreeSet<String>)> {
+    let everything = everything(set, question);
+    let policies: Vec<_> = set.engine.rules().map(|rule| rule.policy.clone()).collect();
+    let policies = cedar_policy::PolicySet::from_policies(policies).unwrap();
+    let caller = question.caller;
+    [
+        set.fixed.user_uid(caller.user.as_ref().unwrap()),
+        set.fixed.workload_uid(caller.workload.as_ref().unwrap()),
+    ]
+    .map(|principal| {
+        let request = request(set, question, action, principal, None);
+        let response = Authorizer::new().is_authorized(&request, &policies, &everything);
+        let ids = response.diagnostics().reason().map(ToString::to_string).collect();
+        (response.decision() == Decision::Allow, ids)
+    })
+    .into()
+}
+
+/// Every entity there is: what is declared, all actions, all tools, the callers and the session.
+pub(super) fn everything(set: &PolicySet, question: &Question<'_>) -> Entities {
     let fixed = &set.fixed;
-    let (user, workload) = (
-        question.caller.user.as_ref().unwrap(),
-        question.caller.workload.as_ref().unwrap(),
-    );
     let tools = set.inventory().iter().flat_map(|server| {
         server.iter().map(|tool| {
             fixed
@@ -163,9 +178,21 @@ fn plain(set: &PolicySet, question: &Question<'_>, action: &str) -> Vec<(bool, B
                 .unwrap()
         })
     });
+    let caller = question.caller;
+    let session = question.session.map(|session| {
+        fixed
+            .below_server(
+                uid(&fixed.types.session, session),
+                None,
+                question.server.name.as_str(),
+            )
+            .unwrap()
+    });
     let people = [
-        fixed.user(user, &StepUp::default()).unwrap(),
-        fixed.workload(workload).unwrap(),
+        fixed
+            .user(caller.user.as_ref().unwrap(), &StepUp::default())
+            .unwrap(),
+        fixed.workload(caller.workload.as_ref().unwrap()).unwrap(),
     ];
     let schema = &set.plain.schema;
     // With the schema: what we build conforms to it.
@@ -176,20 +203,10 @@ fn plain(set: &PolicySet, question: &Question<'_>, action: &str) -> Vec<(bool, B
         .iter()
         .filter(|action| !known.contains(&action.uid()))
         .cloned();
-    let everything = declared
+    declared
         .clone()
-        .add_entities(actions.chain(tools).chain(people), Some(schema))
-        .unwrap();
-    let policies: Vec<_> = set.engine.rules().map(|rule| rule.policy.clone()).collect();
-    let policies = cedar_policy::PolicySet::from_policies(policies).unwrap();
-    [fixed.user_uid(user), fixed.workload_uid(workload)]
-        .map(|principal| {
-            let request = request(set, question, action, principal, None);
-            let response = Authorizer::new().is_authorized(&request, &policies, &everything);
-            let ids = response.diagnostics().reason().map(ToString::to_string).collect();
-            (response.decision() == Decision::Allow, ids)
-        })
-        .into()
+        .add_entities(actions.chain(tools).chain(people).chain(session), Some(schema))
+        .unwrap()
 }
 
 #[test]

@@ -1,0 +1,252 @@
+//! Whatever the policies, the caller and the tool: finding candidates by their scopes, leaving out what nobody reads and
+//! remembering what stays the same give the verdicts of plain Cedar over every policy and every entity.
+
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+
+use super::super::context::{Needs, context};
+use super::plain::everything;
+use super::*;
+use cedar_policy::{Authorizer, Decision, Effect, Request};
+
+const PRINCIPALS: [&str; 9] = [
+    "principal",
+    "principal is User",
+    "principal is Workload",
+    r#"principal == Workload::"spiffe://mcp-identity.local/agent/trusted/1""#,
+    r#"principal in Role::"mcp-admin""#,
+    r#"principal in Role::"mcp-developer""#,
+    r#"principal is User in Role::"mcp-viewer""#,
+    r#"principal in TrustTier::"trusted""#,
+    r#"principal is Workload in TrustTier::"untrusted""#,
+];
+const ACTIONS: [&str; 7] = [
+    "action",
+    r#"action == Action::"workbench/fs_read""#,
+    r#"action in Action::"tools/call""#,
+    r#"action in Action::"read""#,
+    r#"action in [Action::"read", Action::"write"]"#,
+    r#"action in [Action::"workbench/fs_write", Action::"admin"]"#,
+    r#"action in Action::"list""#,
+];
+const RESOURCES: [&str; 6] = [
+    "resource",
+    "resource is Tool",
+    r#"resource == Tool::"workbench/fs_read""#,
+    r#"resource in Server::"workbench""#,
+    r#"resource in ToolGroup::"filesystem""#,
+    r#"resource is Tool in ToolGroup::"database""#,
+];
+/// Each is well typed behind every scope, and some of them fail.
+const CONDITIONS: [&str; 13] = [
+    "",
+    "when { true }",
+    "unless { false }",
+    r#"when { context.user in Role::"mcp-admin" }"#,
+    r#"when { context.workload in TrustTier::"trusted" }"#,
+    r#"when { context has session }"#,
+    r#"when { context has session && context.session in Server::"workbench" }"#,
+    r#"when { context.request.version == "2025-11-25" }"#,
+    r#"when { context.request has address && context.request.address.isInRange(ip("192.0.2.0/24")) }"#,
+    r#"when { context.now < datetime("2026-02-01") }"#,
+    "when { 9223372036854775807 + 1 == 0 }",
+    r#"when { context.arguments.path like "/srv/*" }"#,
+    r#"when { context.arguments has path && context.arguments.path like "/srv/*" }"#,
+];
+const ROLES: [&str; 4] = ["mcp-admin", "mcp-developer", "mcp-viewer", "unknown"];
+const PATHS: [&str; 4] = [
+    "/agent/trusted/1",
+    "/agent/semi-trusted/2",
+    "/agent/untrusted",
+    "/other",
+];
+const CALLS: [(&str, &str); 5] = [
+    ("fs_read", r#"{"path": "/srv/a"}"#),
+    ("fs_read", r#"{"path": "/etc/b"}"#),
+    ("fs_write", r#"{"path": "/srv/a", "content": "x"}"#),
+    ("fs_list", r#"{"path": "/srv"}"#),
+    ("shell_list", "{}"),
+];
+
+/// A policy as what stands before its scope, and the rest.
+fn policy() -> impl Strategy<Value = (String, String)> {
+    let effect = prop_oneof![3 => Just("permit"), 1 => Just("forbid")];
+    let shadow = prop_oneof![5 => Just(""), 1 => Just("@shadow ")];
+    let rest = (
+        select(&PRINCIPALS),
+        select(&ACTIONS),
+        select(&RESOURCES),
+        select(&CONDITIONS),
+    );
+    (effect, shadow, rest).prop_map(|(effect, shadow, (principal, action, resource, condition))| {
+        (
+            format!("{shadow}{effect}"),
+            body(principal, action, resource, condition),
+        )
+    })
+}
+
+fn body(principal: &str, action: &str, resource: &str, condition: &str) -> String {
+    format!("({principal}, {action}, {resource}) {condition};")
+}
+
+fn numbered(policies: impl Iterator<Item = String>) -> String {
+    let policies = policies.enumerate();
+    policies
+        .map(|(number, policy)| format!("@id(\"p{number:02}\") {policy}\n"))
+        .collect()
+}
+
+/// The policies that the validator takes: a scope that nothing is in, or arguments that a tool doesn't have, are errors.
+static SOUND: LazyLock<HashSet<String>> = LazyLock::new(|| {
+    let mut sound = all();
+    loop {
+        let numbered = numbered(sound.iter().map(|body| format!("permit {body}")));
+        let Err(problems) = PolicySet::load(&only(&numbered), &[]) else {
+            assert!(sound.len() > 1000, "{}", sound.len());
+            return sound.into_iter().collect();
+        };
+        let wrong: HashSet<usize> = problems
+            .iter()
+            .filter_map(|problem| Some(problem.line_column()?.0 - 1))
+            .collect();
+        assert!(!wrong.is_empty(), "{}", shown(&problems));
+        sound = sound
+            .into_iter()
+            .enumerate()
+            .filter(|(line, _)| !wrong.contains(line))
+            .map(|(_, policy)| policy)
+            .collect();
+    }
+});
+
+/// Every scope with every condition.
+fn all() -> Vec<String> {
+    let mut all = Vec::new();
+    for principal in PRINCIPALS {
+        for action in ACTIONS {
+            for resource in RESOURCES {
+                all.extend(CONDITIONS.map(|condition| body(principal, action, resource, condition)));
+            }
+        }
+    }
+    all
+}
+
+fn call() -> impl Strategy<
+    Value = (
+        Vec<&'static str>,
+        &'static str,
+        (&'static str, &'static str),
+        bool,
+    ),
+> {
+    (
+        subsequence(&ROLES, 0..=2),
+        select(&PATHS),
+        select(&CALLS),
+        any::<bool>(),
+    )
+}
+
+/// What a verdict says: whether it allows, and the ids that it names.
+type Said = (bool, Vec<String>, Vec<String>, Vec<String>);
+
+fn said(verdict: &Verdict) -> Said {
+    let ids = |fired: &[Arc<Fired>]| fired.iter().map(|fired| fired.id.clone()).collect();
+    (
+        verdict.allows(),
+        ids(&verdict.fired),
+        ids(&verdict.errored),
+        ids(&verdict.shadow),
+    )
+}
+
+/// The same questions to plain Cedar, with everything in the context.
+fn plain(set: &PolicySet, question: &Question<'_>) -> Vec<Said> {
+    let Operation::ToolsCall { tool, arguments } = &question.call.operation else {
+        panic!("a call of a tool")
+    };
+    let tool = set
+        .inventory
+        .server(&question.server.name)
+        .unwrap()
+        .tool(tool)
+        .unwrap();
+    let everything = everything(set, question);
+    let caller = question.caller;
+    let principals = [
+        set.fixed.user_uid(caller.user.as_ref().unwrap()),
+        set.fixed.workload_uid(caller.workload.as_ref().unwrap()),
+    ];
+    principals
+        .into_iter()
+        .map(|principal| {
+            let arguments = Some(tool.to_cedar(arguments).record);
+            let context = context(question, &set.fixed, arguments, Needs::EVERYTHING).unwrap();
+            let target = set.call_of(tool);
+            let request = set.request(&principal, &target, context).unwrap();
+            one(set, &request, &everything)
+        })
+        .collect()
+}
+
+fn one(set: &PolicySet, request: &Request, everything: &cedar_policy::Entities) -> Said {
+    let ask = |shadow: bool, effect: Option<Effect>| {
+        let rules = set.engine.rules().filter(|rule| rule.shadow == shadow);
+        let rules = rules.filter(|rule| effect.is_none_or(|effect| rule.policy.effect() == effect));
+        let policies = cedar_policy::PolicySet::from_policies(rules.map(|rule| rule.policy.clone()));
+        let response = Authorizer::new().is_authorized(request, &policies.unwrap(), everything);
+        let mut fired: Vec<String> = response.diagnostics().reason().map(ToString::to_string).collect();
+        fired.sort();
+        let errors = response.diagnostics().errors();
+        let mut errored: Vec<String> = errors
+            .map(|cedar_policy::AuthorizationError::PolicyEvaluationError(error)| {
+                error.policy_id().to_string()
+            })
+            .collect();
+        errored.sort();
+        (response.decision() == Decision::Allow, fired, errored)
+    };
+    let (allowed, fired, errored) = ask(false, None);
+    let (_, _, forbids_errored) = ask(false, Some(Effect::Forbid));
+    let mut shadow = ask(true, Some(Effect::Permit)).1;
+    shadow.extend(ask(true, Some(Effect::Forbid)).1);
+    shadow.sort();
+    // A forbid that can't be evaluated denies, and is what is named unless another forbid applies.
+    if !forbids_errored.is_empty() && (allowed || fired.is_empty()) {
+        return (false, forbids_errored, errored, shadow);
+    }
+    (allowed, fired, errored, shadow)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+
+    #[test]
+    fn verdicts_are_those_of_plain_cedar(
+        policies in prop::collection::vec(policy(), 1..12),
+        calls in prop::collection::vec(call(), 24),
+    ) {
+        let policies = policies.into_iter().filter(|(_, body)| SOUND.contains(body));
+        let policies: Vec<String> = policies.map(|(effect, body)| format!("{effect} {body}")).collect();
+        let set = load(&only(&numbered(policies.iter().cloned())));
+        let server = default_server("workbench").unwrap();
+        for (roles, path, (name, arguments), in_session) in calls {
+            // Callers are dropped after each call, so that a later one may lie where an earlier one lay.
+            let caller = caller(user(&roles.join("-"), &roles), path);
+            let call = tool(name, arguments);
+            let question = Question {
+                session: in_session.then_some("session-1"),
+                ..question(&server, &caller, &call)
+            };
+            let ours: Vec<Said> = set.ask(&question).unwrap().iter().map(said).collect();
+            let again: Vec<Said> = set.ask(&question).unwrap().iter().map(said).collect();
+            prop_assert_eq!(&ours, &plain(&set, &question), "{} {:?}", name, policies);
+            prop_assert_eq!(ours, again, "asked again");
+        }
+    }
+}
