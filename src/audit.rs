@@ -9,7 +9,7 @@ pub mod record;
 pub mod redact;
 pub mod settings;
 
-pub use journal::{Journal, JournalError, Slot};
+pub use journal::{Journal, JournalError, Receipt, Slot};
 pub use record::{Batch, Durations, PolicyEffect, Record, User};
 pub use redact::{RedactError, Redacted, Redactor};
-pub use settings::{AuditSettings, ShowArguments, ShowSession};
+pub use settings::{AuditSettings, Durability, ShowArguments, ShowSession};

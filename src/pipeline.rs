@@ -1,8 +1,8 @@
 //! The one path through the stages, and the only place that records.
 //!
 //! In: an [`Exchange`]. Out: a [`Reply`], before the exchange's deadline, whatever happens: a panic, a stage that
-//! is slow or a journal that can't be written all deny. Each decision is recorded once, before it is told; one
-//! that the gateway gave up on is recorded as `gateway_gone`.
+//! is slow or a journal that can't be written all deny. Each decision is recorded once, before it is told (where the
+//! settings say so: on disk); one that the gateway gave up on is recorded as `gateway_gone`.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -65,20 +65,22 @@ impl Decider for Pipeline {
             Err(error) => {
                 tracing::warn!(%error, "a request is denied because its decision could not be recorded");
                 let unrecorded = Denial::Unavailable(Reason::AuditUnavailable);
-                return Case::open(self, exchange, None).close(&Outcome::Decided(unrecorded.into()));
+                let case = Case::open(self, exchange, None);
+                return case.close(Outcome::Decided(unrecorded.into())).await;
             }
         };
         let mut case = Case::open(self, exchange, Some(slot));
         let outcome = {
             let span = case.span.clone();
             let work = AssertUnwindSafe(self.decide(&mut case).instrument(span)).catch_unwind();
-            match tokio::time::timeout_at(deadline.into(), work).await {
+            let decide_by = self.journal.decide_by(deadline);
+            match tokio::time::timeout_at(decide_by.into(), work).await {
                 Ok(Ok(outcome)) => outcome,
                 Ok(Err(_panic)) => Outcome::Decided(Denial::Unavailable(Reason::Panicked).into()),
                 Err(_elapsed) => Outcome::Decided(Denial::Unavailable(Reason::DeadlineExceeded).into()),
             }
         };
-        case.close(&outcome)
+        case.close(outcome).await
     }
 
     fn denied_by_wire(&self, reason: &'static str, gateway: &Gateway) {

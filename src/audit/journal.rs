@@ -3,33 +3,56 @@
 //! A request reserves a [`Slot`] before it is decided and fills it with a record afterwards, which neither waits
 //! nor fails. While the queue is full, reserving waits until the deadline; while nothing can be written, it is
 //! refused at once. The lines that wait are tried again until they are written. Whoever gets no slot decides
-//! nothing.
+//! nothing. Where answers wait for the disk, a [`Receipt`] tells when a record is there.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, TryAcquireError, watch};
 
 use super::record::Record;
-use super::settings::AuditSettings;
+use super::settings::{AuditSettings, Durability};
+use crate::clock;
+use queue::{Entry, Queue};
 use target::Target;
+use ticket::Ticket;
 
+pub use ticket::Receipt;
+
+mod correction;
+mod queue;
 mod target;
+mod ticket;
 mod writer;
 
-/// The audit journal. Cheap to clone; every clone writes to the same place.
+/// What part of a request's time is kept for the disk, where answers wait for it.
+const FOR_THE_DISK: u32 = 5;
+
+/// The audit journal. Cheap to clone; every clone writes to the same place. With the last one it is closed.
 #[derive(Debug, Clone)]
-pub struct Journal {
-    queue: mpsc::Sender<Vec<u8>>,
+pub struct Journal(Arc<Open>);
+
+/// Closes the journal when nobody can write to it any more.
+#[derive(Debug)]
+struct Open {
     shared: Arc<Shared>,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.shared.queue.close();
+    }
 }
 
 /// A reserved place in the queue: holds what one request is recorded with, whatever the outcome. Dropped unused, it is free again.
 #[derive(Debug)]
 #[must_use = "a slot is a promise of a record"]
-pub struct Slot(mpsc::OwnedPermit<Vec<u8>>);
+pub struct Slot {
+    place: OwnedSemaphorePermit,
+    shared: Arc<Shared>,
+}
 
 /// Why no record can be taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +63,9 @@ pub enum JournalError {
     /// The last write failed; it is tried again.
     #[error("the audit journal cannot be written: {0}")]
     Unwritable(Arc<str>),
+    /// The record was not on disk at the deadline.
+    #[error("the record was not on disk before the deadline")]
+    NotOnDisk,
     /// The journal is closing or closed.
     #[error("the audit journal is closed")]
     Closed,
@@ -80,11 +106,13 @@ pub struct JournalHealth {
     pub failures: u64,
 }
 
-/// What the writer tells.
+/// What requests and the writer share.
 #[derive(Debug)]
 struct Shared {
+    queue: Queue,
+    /// Whether answers wait until their records are on disk.
+    strict: bool,
     state: watch::Sender<State>,
-    closing: watch::Sender<bool>,
     written: AtomicU64,
     failures: AtomicU64,
 }
@@ -99,17 +127,13 @@ enum State {
 
 impl Journal {
     /// Opens the journal and starts its writer, a thread of its own: a slow disk holds up no request but by the
-    /// queue.
+    /// queue, and where answers wait for it.
     ///
     /// # Errors
     /// [`JournalError`] if the settings make no sense or the file can't be opened.
     pub fn start(settings: &AuditSettings) -> Result<Self, JournalError> {
         let target = Target::open(settings.file.as_deref())?;
-        Self::with_target(
-            target,
-            settings.queue,
-            settings.retry_interval.max(Duration::from_millis(1)),
-        )
+        Self::with_target(target, settings)
     }
 
     /// Whether a queue can be as long as that.
@@ -124,18 +148,20 @@ impl Journal {
         }
     }
 
-    fn with_target(target: Target, length: usize, retry: Duration) -> Result<Self, JournalError> {
-        Self::check_queue(length)?;
-        let (queue, lines) = mpsc::channel(length);
+    fn with_target(target: Target, settings: &AuditSettings) -> Result<Self, JournalError> {
+        Self::check_queue(settings.queue)?;
+        let strict = settings.durability == Durability::Disk;
         let shared = Arc::new(Shared {
+            queue: Queue::new(settings.queue, !strict),
+            strict,
             state: watch::Sender::new(State::Writing),
-            closing: watch::Sender::new(false),
             written: AtomicU64::new(0),
             failures: AtomicU64::new(0),
         });
-        writer::spawn(target, lines, Arc::clone(&shared), retry)
+        let retry = settings.retry_interval.max(Duration::from_millis(1));
+        writer::spawn(target, Arc::clone(&shared), retry, strict)
             .map_err(|error| JournalError::Start(error.to_string()))?;
-        Ok(Self { queue, shared })
+        Ok(Self(Arc::new(Open { shared })))
     }
 
     /// Reserves a place for one record, waiting for one until the deadline.
@@ -144,31 +170,38 @@ impl Journal {
     /// [`JournalError::Unwritable`] while writing fails, [`JournalError::QueueFull`] at the deadline,
     /// [`JournalError::Closed`] after [`Journal::close`] began.
     pub async fn reserve(&self, deadline: Instant) -> Result<Slot, JournalError> {
-        self.shared.accepts()?;
-        match self.queue.clone().try_reserve_owned() {
-            Ok(permit) => Ok(Slot(permit)),
-            Err(mpsc::error::TrySendError::Closed(_)) => Err(JournalError::Closed),
-            Err(mpsc::error::TrySendError::Full(queue)) => self.wait(queue, deadline).await,
-        }
+        let shared = &self.0.shared;
+        shared.accepts()?;
+        let place = match shared.queue.try_place() {
+            Ok(place) => place,
+            Err(TryAcquireError::Closed) => return Err(JournalError::Closed),
+            Err(TryAcquireError::NoPermits) => shared.wait_for_place(deadline).await?,
+        };
+        Ok(Slot {
+            place,
+            shared: Arc::clone(shared),
+        })
     }
 
-    async fn wait(&self, queue: mpsc::Sender<Vec<u8>>, deadline: Instant) -> Result<Slot, JournalError> {
-        tokio::select! {
-            permit = queue.reserve_owned() => permit.map(Slot).map_err(|_| JournalError::Closed),
-            () = self.shared.until(|state| *state != State::Writing) => {
-                Err(self.shared.accepts().err().unwrap_or(JournalError::QueueFull))
-            }
-            () = tokio::time::sleep_until(deadline.into()) => Err(JournalError::QueueFull),
+    /// By when a request must be decided that is to be answered by `deadline`: where answers wait for the disk, a
+    /// part of the time is kept for it.
+    #[must_use]
+    pub fn decide_by(&self, deadline: Instant) -> Instant {
+        if !self.0.shared.strict {
+            return deadline;
         }
+        let left = deadline.saturating_duration_since(clock::instant());
+        let kept = left.checked_div(FOR_THE_DISK).unwrap_or_default();
+        deadline.checked_sub(kept).unwrap_or(deadline)
     }
 
-    /// Reserves a place and fills it at once: for what is not a request.
+    /// Reserves a place, fills it at once, and waits for the disk where answers do: for what is not a request.
     ///
     /// # Errors
-    /// Those of [`Journal::reserve`].
+    /// Those of [`Journal::reserve`] and [`Receipt::durable`].
     pub async fn append(&self, record: &Record, deadline: Instant) -> Result<(), JournalError> {
-        self.reserve(deadline).await?.write(record);
-        Ok(())
+        let receipt = self.reserve(deadline).await?.commit(std::slice::from_ref(record));
+        receipt.durable(deadline).await
     }
 
     /// Takes no more reservations, waits for the slots that are out and writes every line.
@@ -177,8 +210,8 @@ impl Journal {
     /// [`JournalError::Unfinished`] if that isn't done by the deadline; the writer goes on trying as long as the
     /// process lives.
     pub async fn close(&self, deadline: Instant) -> Result<(), JournalError> {
-        self.shared.closing.send_replace(true);
-        let closed = self.shared.until(|state| *state == State::Closed);
+        self.0.shared.queue.close();
+        let closed = self.0.shared.until(|state| *state == State::Closed);
         tokio::time::timeout_at(deadline.into(), closed)
             .await
             .map_err(|_| JournalError::Unfinished {
@@ -189,22 +222,23 @@ impl Journal {
     /// How the journal fares.
     #[must_use]
     pub fn health(&self) -> JournalHealth {
-        let failing = match &*self.shared.state.borrow() {
+        let shared = &self.0.shared;
+        let failing = match &*shared.state.borrow() {
             State::Failing(error) => Some(Arc::clone(error)),
             State::Writing | State::Closed => None,
         };
         JournalHealth {
             failing,
-            depth: self.queue.max_capacity().saturating_sub(self.queue.capacity()),
-            capacity: self.queue.max_capacity(),
-            written: self.shared.written.load(Ordering::Relaxed),
-            failures: self.shared.failures.load(Ordering::Relaxed),
+            depth: shared.queue.depth(),
+            capacity: shared.queue.capacity(),
+            written: shared.written.load(Ordering::Relaxed),
+            failures: shared.failures.load(Ordering::Relaxed),
         }
     }
 }
 
 impl Slot {
-    /// Records; neither waits nor fails, so it may be called from a `Drop`.
+    /// Records what nobody waits for; neither waits nor fails, so it may be called from a `Drop`.
     pub fn write(self, record: &Record) {
         self.write_all(std::slice::from_ref(record));
     }
@@ -212,24 +246,55 @@ impl Slot {
     /// Records everything that one request decided (a batch has a record for each call), together: no other line
     /// comes between, and no part of it is taken without the rest. Neither waits nor fails.
     pub fn write_all(self, records: &[Record]) {
-        let lines: Vec<u8> = records.iter().flat_map(Record::to_line).collect();
+        self.put(records, None);
+    }
+
+    /// As [`Slot::write_all`], for an answer that may only be given once [`Receipt::durable`] says so.
+    pub fn commit(self, records: &[Record]) -> Receipt {
+        let ticket = (self.shared.strict && !records.is_empty()).then(|| Arc::new(Ticket::default()));
+        self.put(records, ticket.clone());
+        Receipt(ticket)
+    }
+
+    fn put(self, records: &[Record], ticket: Option<Arc<Ticket>>) {
         // Without a record the place is free again.
-        if !lines.is_empty() {
-            self.0.send(lines);
+        if records.is_empty() {
+            return;
         }
+        let mut lines = Vec::with_capacity(records.len().saturating_mul(1024));
+        for record in records {
+            record.write_line(&mut lines);
+        }
+        // The writer gives it back when the lines are written.
+        self.place.forget();
+        self.shared.queue.push(Entry {
+            lines,
+            ticket,
+            holds_place: true,
+        });
     }
 }
 
 impl Shared {
     /// Whether records are taken at the moment.
     fn accepts(&self) -> Result<(), JournalError> {
-        if *self.closing.borrow() {
+        if self.queue.is_closing() {
             return Err(JournalError::Closed);
         }
         match &*self.state.borrow() {
             State::Writing => Ok(()),
             State::Failing(error) => Err(JournalError::Unwritable(Arc::clone(error))),
             State::Closed => Err(JournalError::Closed),
+        }
+    }
+
+    async fn wait_for_place(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, JournalError> {
+        tokio::select! {
+            place = self.queue.place() => place.map_err(|_| JournalError::Closed),
+            () = self.until(|state| *state != State::Writing) => {
+                Err(self.accepts().err().unwrap_or(JournalError::QueueFull))
+            }
+            () = tokio::time::sleep_until(deadline.into()) => Err(JournalError::QueueFull),
         }
     }
 
@@ -245,9 +310,9 @@ impl Shared {
         self.tell(State::Writing);
     }
 
-    fn failed(&self, error: &std::io::Error) {
+    fn failed(&self, why: &Arc<str>) {
         self.failures.fetch_add(1, Ordering::Relaxed);
-        self.tell(State::Failing(error.to_string().into()));
+        self.tell(State::Failing(Arc::clone(why)));
     }
 
     /// Tells only what is new: the state is told after every write.

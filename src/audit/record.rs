@@ -138,21 +138,27 @@ impl Record {
     #[must_use]
     pub fn to_line(&self) -> Vec<u8> {
         let mut line = Vec::with_capacity(1024);
-        let mut serializer = serde_json::Serializer::with_formatter(&mut line, Plain);
+        self.write_line(&mut line);
+        line
+    }
+
+    /// Adds [`Record::to_line`] to a text.
+    pub(super) fn write_line(&self, text: &mut Vec<u8>) {
+        let before = text.len();
+        let mut serializer = serde_json::Serializer::with_formatter(&mut *text, Plain);
         if let Err(error) = self.serialize(&mut serializer) {
             // A Vec takes every byte and no field of ours can fail. If that ever changes, the line still says
             // which decision it stands for, and still is JSON.
-            line = serde_json::json!({
+            text.truncate(before);
+            let line = serde_json::json!({
                 "decision_id": clipped(&self.decision_id),
                 "outcome": self.outcome,
                 "reason": self.reason,
                 "record_error": error.to_string(),
-            })
-            .to_string()
-            .into_bytes();
+            });
+            text.extend_from_slice(line.to_string().as_bytes());
         }
-        line.push(b'\n');
-        line
+        text.push(b'\n');
     }
 }
 

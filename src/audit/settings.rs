@@ -13,6 +13,9 @@ pub struct AuditSettings {
     /// The file that records are appended to; created with mode 0600, its folder must exist. It is opened again
     /// when it was moved or removed, so logrotate needs no signal. Default: none, records go to standard output.
     pub file: Option<PathBuf>,
+    /// When an answer is given: once its record is `queued` for the writer, or once it is on `disk` (`fdatasync`,
+    /// for many answers at once; needs a `file`). Default: `queued`.
+    pub durability: Durability,
     /// How many records may wait to be written, requests in flight included. When as many wait, requests wait too,
     /// and are denied at their deadline. Default: 8192.
     pub queue: usize,
@@ -33,6 +36,17 @@ pub struct AuditSettings {
     /// The secret for keyed hashes: the file's bytes without a newline at the end, at least 32. Read at start.
     /// Default: none.
     pub key_file: Option<PathBuf>,
+}
+
+/// Where a record must be before its answer is given.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Durability {
+    /// In the writer's queue: it is written within milliseconds, and lost with the process.
+    #[default]
+    Queued,
+    /// On disk: whatever is killed or loses power, no answer is without its record.
+    Disk,
 }
 
 /// What is recorded of arguments.
@@ -65,6 +79,7 @@ impl Default for AuditSettings {
     fn default() -> Self {
         Self {
             file: None,
+            durability: Durability::default(),
             queue: 8192,
             retry_interval: Duration::from_secs(1),
             arguments: ShowArguments::default(),

@@ -8,6 +8,7 @@ use miette::{IntoDiagnostic as _, WrapErr as _};
 use serde_json::{Value, json};
 
 use crate::app;
+use crate::audit::Durability;
 use crate::exchange::{Decider as _, Reply};
 
 use super::configured::ConfigFile;
@@ -52,6 +53,7 @@ pub(super) async fn run(args: Args, terminal: Terminal) -> miette::Result<Outcom
     let request = read(&args.request)?;
     // A question asked by hand is no call: it doesn't belong among those that were made.
     config.audit.file = Some("/dev/null".into());
+    config.audit.durability = Durability::Queued;
     let exchange = request.exchange(&config, PATIENCE)?;
     let pipeline = app::pipeline(&config)
         .await

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use url::Url;
 
-use crate::audit::{Journal, ShowArguments};
+use crate::audit::{Durability, Journal, ShowArguments};
 use crate::inventory::{Requirement, Server};
 
 use super::Config;
@@ -55,6 +55,11 @@ fn of_audit(config: &Config, report: &mut impl FnMut(&[Step], String, &str)) {
         let message = "hashes of arguments need a key: without one, short values could be guessed".to_owned();
         let help = "set `audit.key_file` to a file of at least 32 bytes";
         report(&[key("audit"), key("arguments")], message, help);
+    }
+    if audit.durability == Durability::Disk && audit.file.is_none() {
+        let message = "records on standard output are never known to be on disk".to_owned();
+        let help = "set `audit.file`, or `audit.durability: queued`";
+        report(&[key("audit"), key("durability")], message, help);
     }
     if let Err(error) = Journal::check_queue(audit.queue) {
         report(

@@ -57,6 +57,19 @@ fn a_value_of_another_type_is_an_error_with_its_line() {
 }
 
 #[test]
+fn answers_cannot_wait_for_a_disk_that_is_a_stream() {
+    let strict = format!("{SOUND}audit: {{durability: disk}}\n");
+    assert_eq!(
+        read(&strict, &[]).unwrap_err(),
+        [
+            "mcp-authz.yaml:9:21: records on standard output are never known to be on disk \
+             (set `audit.file`, or `audit.durability: queued`)"
+        ]
+    );
+    assert!(read(&strict, &[("MCP_AUTHZ__AUDIT__FILE", "audit.jsonl")]).is_ok());
+}
+
+#[test]
 fn the_environment_comes_over_the_file() {
     let variables = [
         ("MCP_AUTHZ__SERVERS__0__REQUIRE", "[user]"),

@@ -1,13 +1,13 @@
 //! One request on its way: what is known of it so far, and the promise that it is recorded once.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tracing::Span;
 
 use crate::audit::Slot;
 use crate::clock;
-use crate::decide::{Decision, Reason};
+use crate::decide::{Decision, Denial, Reason};
 use crate::exchange::{Exchange, Reply};
 use crate::identity::Caller;
 use crate::inventory::Server;
@@ -99,14 +99,19 @@ impl<'p> Case<'p> {
         }
     }
 
-    /// Records the outcome, then tells it. In this order: nothing is told that isn't recorded.
-    pub(super) fn close(mut self, outcome: &Outcome) -> Reply {
-        let (allowed, reason) = match outcome {
-            Outcome::Described(_) => (true, Reason::MetadataServed),
-            Outcome::Decided(Decision::Permit(_)) => (true, Reason::Allowed),
-            Outcome::Decided(Decision::Denial(denial)) => (false, denial.reason()),
-        };
-        self.record(if allowed { "allowed" } else { "denied" }, reason, Some(outcome));
+    /// Records the outcome, then tells it. In this order: nothing is told that isn't recorded, where the settings say
+    /// so on disk.
+    pub(super) async fn close(mut self, mut outcome: Outcome) -> Reply {
+        let ending = self.ending(&outcome);
+        if let Some(slot) = self.slot.take() {
+            let receipt = slot.commit(&record::of(&self, ending));
+            if let Err(error) = receipt.durable(self.exchange.deadline).await {
+                tracing::warn!(%error, "a request is denied because its decision could not be recorded");
+                outcome = Outcome::Decided(Denial::Unavailable(Reason::AuditUnavailable).into());
+            }
+        }
+        let (told, reason) = verdict(&outcome);
+        self.count(told, reason);
         let action = self.action();
         let about = About {
             decision_id: &self.decision_id,
@@ -115,16 +120,30 @@ impl<'p> Case<'p> {
             message: self.message.as_ref(),
             action: &action,
         };
-        match outcome {
+        match &outcome {
             Outcome::Described(document) => Reply::Answer(respond::describe(document.clone(), &about)),
             Outcome::Decided(Decision::Permit(permit)) => Reply::Forward(respond::allow(permit, &about)),
             Outcome::Decided(Decision::Denial(denial)) => Reply::Answer(respond::deny(denial, &about)),
         }
     }
 
-    fn record(&mut self, outcome: &'static str, reason: Reason, decided: Option<&Outcome>) {
+    fn ending<'a>(&self, decided: &'a Outcome) -> Ending<'a> {
+        let (outcome, reason) = verdict(decided);
+        Ending {
+            outcome,
+            reason,
+            decided: Some(decided),
+            total: self.elapsed(),
+        }
+    }
+
+    fn elapsed(&self) -> Duration {
+        clock::instant().saturating_duration_since(self.exchange.started)
+    }
+
+    /// Counts what was told, and says it in the trace.
+    fn count(&mut self, outcome: &'static str, reason: Reason) {
         self.closed = true;
-        let total = clock::instant().saturating_duration_since(self.exchange.started);
         let server = self
             .server
             .as_deref()
@@ -132,26 +151,36 @@ impl<'p> Case<'p> {
         let method = self.method();
         self.pipeline
             .metrics
-            .decision(server, method, outcome, reason.code(), total);
+            .decision(server, method, outcome, reason.code(), self.elapsed());
         conclude(&self.span, server, method, outcome, reason.code());
-        if let Some(slot) = self.slot.take() {
-            slot.write_all(&record::of(
-                self,
-                Ending {
-                    outcome,
-                    reason,
-                    decided,
-                    total,
-                },
-            ));
-        }
+    }
+}
+
+fn verdict(outcome: &Outcome) -> (&'static str, Reason) {
+    match outcome {
+        Outcome::Described(_) => ("allowed", Reason::MetadataServed),
+        Outcome::Decided(Decision::Permit(_)) => ("allowed", Reason::Allowed),
+        Outcome::Decided(Decision::Denial(denial)) => ("denied", denial.reason()),
     }
 }
 
 impl Drop for Case<'_> {
     fn drop(&mut self) {
-        if !self.closed {
-            self.record("gateway_gone", Reason::GatewayGone, None);
+        if self.closed {
+            return;
         }
+        // Without a slot the record is on its way to the disk already: the journal then corrects it.
+        if let Some(slot) = self.slot.take() {
+            slot.write_all(&record::of(
+                self,
+                Ending {
+                    outcome: "gateway_gone",
+                    reason: Reason::GatewayGone,
+                    decided: None,
+                    total: self.elapsed(),
+                },
+            ));
+        }
+        self.count("gateway_gone", Reason::GatewayGone);
     }
 }

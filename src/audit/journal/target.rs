@@ -1,8 +1,8 @@
 //! The file or stream behind the journal.
 //!
-//! A line is whole or not there: after a failed write, what was begun of a line is cut off again; where it can't
-//! be (a pipe, a terminal), the rest of the line follows as soon as it can. A file that was moved or removed is
-//! opened anew, so a rotation needs no signal.
+//! What is written is there as a whole or not at all: after a failure, what was begun is cut off again; where it can't
+//! be (a pipe, a terminal), the rest follows as soon as it can. A file that was moved or removed is opened anew, so a
+//! rotation needs no signal.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -18,9 +18,10 @@ pub(super) struct Target {
     sink: Box<dyn Sink>,
     /// Where the sink was opened; `None` for a stream.
     path: Option<PathBuf>,
-    /// How many bytes at the start of the next write this sink already has: a line was begun and couldn't be cut
-    /// off.
+    /// How many bytes at the start of the next write this sink already has: they couldn't be cut off again.
     begun: usize,
+    /// Whether those bytes may not be on disk although they read back: a failed `fsync` forgets them.
+    doubtful: bool,
 }
 
 /// What a target needs of a file: a test has one that fails when told to.
@@ -29,6 +30,8 @@ pub(super) trait Sink: Send + std::fmt::Debug {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
     /// Cuts these bytes off the end, if they are what stands there.
     fn cut(&mut self, tail: &[u8]) -> io::Result<()>;
+    /// Returns once all that was written is on disk.
+    fn sync(&mut self) -> io::Result<()>;
     /// Device and inode, where it has a place in the file system.
     fn identity(&self) -> io::Result<(u64, u64)>;
 }
@@ -52,51 +55,76 @@ impl Target {
     }
 
     pub(super) fn new(sink: Box<dyn Sink>, path: Option<PathBuf>) -> Self {
-        Self { sink, path, begun: 0 }
+        Self {
+            sink,
+            path,
+            begun: 0,
+            doubtful: false,
+        }
     }
 
-    /// Opens the file anew if the path no longer leads to it.
-    pub(super) fn refresh(&mut self) -> io::Result<()> {
-        let Some(path) = &self.path else { return Ok(()) };
+    /// Opens the file anew if the path no longer leads to it; says whether it did.
+    pub(super) fn refresh(&mut self) -> io::Result<bool> {
+        let Some(path) = &self.path else { return Ok(false) };
         let here = std::fs::metadata(path).map(|found| (found.dev(), found.ino()));
         if here.is_ok_and(|here| self.sink.identity().is_ok_and(|own| own == here)) {
-            return Ok(());
+            return Ok(false);
         }
         self.sink = Box::new(open_file(path)?);
+        self.begun = 0;
+        self.doubtful = false;
+        Ok(true)
+    }
+
+    /// Whether the next write must begin with the bytes that the last one began with.
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun > 0
+    }
+
+    /// Writes all of it. After an error nothing of it is there, or [`Target::has_begun`].
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.doubtful {
+            self.cut(bytes)?;
+        }
+        while let Some(rest) = bytes.get(self.begun..).filter(|rest| !rest.is_empty()) {
+            match self.sink.write(rest) {
+                Ok(0) => return self.undo(bytes, io::ErrorKind::WriteZero.into()),
+                Ok(count) => self.begun = self.begun.saturating_add(count),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return self.undo(bytes, error),
+            }
+        }
         self.begun = 0;
         Ok(())
     }
 
-    /// Writes whole lines. Says how many bytes are done with, always up to the end of a line.
-    pub(super) fn write(&mut self, lines: &[u8]) -> (usize, io::Result<()>) {
-        if let Err(error) = self.refresh() {
-            return (0, Err(error));
+    /// Brings to disk what was just written. After an error it counts as not written: the kernel may have dropped it,
+    /// and say of the next `fsync` that all is well.
+    pub(super) fn sync(&mut self, written: &[u8]) -> io::Result<()> {
+        let result = self.sink.sync();
+        if let Err(error) = result {
+            self.begun = written.len();
+            self.doubtful = true;
+            return self.undo(written, error);
         }
-        let mut at = self.begun.min(lines.len());
-        let result = loop {
-            let rest = lines.get(at..).unwrap_or_default();
-            if rest.is_empty() {
-                break Ok(());
-            }
-            match self.sink.write(rest) {
-                Ok(0) => break Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => at = at.saturating_add(count),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => break Err(error),
-            }
-        };
-        let written = lines.get(..at).unwrap_or_default();
-        let whole = written
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |end| end.saturating_add(1));
-        let partial = written.get(whole..).unwrap_or_default();
-        self.begun = if partial.is_empty() || self.sink.cut(partial).is_ok() {
-            0
-        } else {
-            partial.len()
-        };
-        (whole, result)
+        Ok(())
+    }
+
+    fn undo(&mut self, bytes: &[u8], error: io::Error) -> io::Result<()> {
+        // Where it can't be undone now, it is tried again, or gone on with, at the next attempt.
+        let _ = self.cut(bytes);
+        Err(error)
+    }
+
+    /// Cuts off again what was begun of these bytes.
+    fn cut(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let begun = bytes.get(..self.begun).unwrap_or_default();
+        if !begun.is_empty() {
+            self.sink.cut(begun)?;
+        }
+        self.begun = 0;
+        self.doubtful = false;
+        Ok(())
     }
 }
 
@@ -145,6 +173,10 @@ impl Sink for Appended {
         self.0.set_len(shorter)
     }
 
+    fn sync(&mut self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
     fn identity(&self) -> io::Result<(u64, u64)> {
         self.0.metadata().map(|own| (own.dev(), own.ino()))
     }
@@ -156,6 +188,10 @@ impl Sink for Stream {
     }
 
     fn cut(&mut self, _tail: &[u8]) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 

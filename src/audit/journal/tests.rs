@@ -7,6 +7,8 @@ use std::path::Path;
 use super::*;
 use crate::clock;
 
+mod strict;
+
 fn settings(file: &Path) -> AuditSettings {
     AuditSettings {
         file: Some(file.to_owned()),

@@ -4,109 +4,164 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, timeout};
-
+use super::correction;
+use super::queue::{Entry, Next};
 use super::target::Target;
+use super::ticket::Ended;
 use super::{Shared, State};
 
-/// The most lines in one write.
-const BATCH: usize = 256;
+/// About how many bytes are written, and brought to disk, at once.
+const CHUNK: usize = 1 << 20;
 
 struct Writer {
     target: Target,
-    lines: mpsc::Receiver<Vec<u8>>,
     shared: Arc<Shared>,
     retry: Duration,
+    /// Whether answers wait until their records are on disk.
+    strict: bool,
+    /// Taken and not written yet, in order.
+    pending: Vec<Entry>,
+    /// The lines of the first pending entries, as they are written; empty before they are put together.
+    chunk: Chunk,
+}
+
+#[derive(Debug, Default)]
+struct Chunk {
+    bytes: Vec<u8>,
+    entries: usize,
+    lines: usize,
+    /// Which of the entries are followed by a correction already.
+    corrected: Vec<usize>,
 }
 
 /// Starts the writer. It ends once the journal is closing, no slot is out and every line is written.
-pub(super) fn spawn(
-    target: Target,
-    lines: mpsc::Receiver<Vec<u8>>,
-    shared: Arc<Shared>,
-    retry: Duration,
-) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()?;
+pub(super) fn spawn(target: Target, shared: Arc<Shared>, retry: Duration, strict: bool) -> io::Result<()> {
     let writer = Writer {
         target,
-        lines,
         shared,
         retry,
+        strict,
+        pending: Vec::new(),
+        chunk: Chunk::default(),
     };
-    // Blocking writes are at home here: nothing else runs on this thread's runtime, which only waits for lines.
     std::thread::Builder::new()
         .name("audit-journal".to_owned())
-        .spawn(move || runtime.block_on(writer.run()))?;
+        .spawn(move || writer.run())?;
     Ok(())
 }
 
 impl Writer {
-    async fn run(mut self) {
-        let mut closing = self.shared.closing.subscribe();
-        let mut batch = Vec::with_capacity(BATCH);
+    fn run(mut self) {
         loop {
-            match self.next(&mut batch, &mut closing).await {
-                Next::Lines => self.write(&mut batch).await,
+            match self.shared.queue.take(&mut self.pending, self.retry) {
+                Next::Lines => self.write(),
                 Next::Idle => self.look(),
                 Next::End => break,
             }
         }
-        self.shared.tell(State::Closed);
-    }
-
-    async fn next(&mut self, batch: &mut Vec<Vec<u8>>, closing: &mut watch::Receiver<bool>) -> Next {
-        if *closing.borrow() {
-            self.lines.close();
-        }
-        tokio::select! {
-            biased;
-            received = timeout(self.retry, self.lines.recv_many(batch, BATCH)) => match received {
-                Ok(0) => Next::End,
-                Ok(_) => Next::Lines,
-                Err(_) => Next::Idle,
-            },
-            // Woken once; then the branch above sees the queue closed and drains it.
-            _ = closing.changed() => Next::Idle,
-        }
+        let Self { target, shared, .. } = self;
+        drop(target);
+        shared.tell(State::Closed);
     }
 
     /// Nothing to write: see whether something could be, so that readiness tells of a lost folder, or of one that is
     /// back, before the next request does.
     fn look(&mut self) {
         match self.target.refresh() {
-            Ok(()) => self.shared.tell(State::Writing),
-            Err(error) => self.shared.failed(&error),
+            Ok(_) => self.shared.tell(State::Writing),
+            Err(error) => self.shared.failed(&error.to_string().into()),
         }
     }
 
-    async fn write(&mut self, batch: &mut Vec<Vec<u8>>) {
-        let mut waiting: Vec<u8> = batch.concat();
-        batch.clear();
-        let count = waiting.split_inclusive(|byte| *byte == b'\n').count();
-        while !waiting.is_empty() {
-            let (done, result) = self.target.write(&waiting);
-            waiting.drain(..done.min(waiting.len()));
-            let Err(error) = result else { continue };
-            self.shared.failed(&error);
-            let again = Instant::now().checked_add(self.retry);
-            // The only timer here: a disk that is full doesn't tell when it isn't.
-            if let Some(again) = again {
-                tokio::time::sleep_until(again).await;
+    /// Writes all that is pending, however long that takes.
+    fn write(&mut self) {
+        while !self.pending.is_empty() {
+            match self.attempt() {
+                Ok(()) => self.done(),
+                Err(error) => {
+                    let why: Arc<str> = error.to_string().into();
+                    self.shared.failed(&why);
+                    self.refuse(&why);
+                    // A disk that is full doesn't tell when it isn't: only time helps.
+                    self.shared.queue.rest(self.retry);
+                    self.shared.queue.take_now(&mut self.pending);
+                }
             }
         }
-        self.shared.written(count);
     }
-}
 
-/// What the writer does next.
-enum Next {
-    /// Write the batch.
-    Lines,
-    /// Nothing came for a while.
-    Idle,
-    /// The queue is closed and empty.
-    End,
+    fn attempt(&mut self) -> io::Result<()> {
+        let anew = self.target.refresh()?;
+        // What was begun of a chunk and can't be cut off again must go on as it began.
+        if anew || !self.target.has_begun() {
+            self.put_together();
+        }
+        self.target.write(&self.chunk.bytes)?;
+        if self.strict {
+            self.target.sync(&self.chunk.bytes)?;
+        }
+        Ok(())
+    }
+
+    fn put_together(&mut self) {
+        let chunk = &mut self.chunk;
+        chunk.bytes.clear();
+        chunk.corrected.clear();
+        chunk.entries = 0;
+        for (index, entry) in self.pending.iter().enumerate() {
+            if index > 0 && chunk.bytes.len() >= CHUNK {
+                break;
+            }
+            chunk.bytes.extend_from_slice(&entry.lines);
+            // The request was told otherwise already: its record and what corrects it go together.
+            if let Some(correction) = entry
+                .ticket
+                .as_ref()
+                .and_then(|ticket| ticket.ended())
+                .and_then(|ended| correction::of(&entry.lines, ended))
+            {
+                chunk.bytes.extend_from_slice(&correction);
+                chunk.corrected.push(index);
+            }
+            chunk.entries = chunk.entries.saturating_add(1);
+        }
+        chunk.lines = memchr::memchr_iter(b'\n', &chunk.bytes).count();
+    }
+
+    /// The chunk is where it is to be: tells who waits, gives the places back.
+    fn done(&mut self) {
+        let chunk = std::mem::take(&mut self.chunk);
+        let mut places = 0_usize;
+        let mut corrections = Vec::new();
+        for (index, entry) in self
+            .pending
+            .drain(..chunk.entries.min(self.pending.len()))
+            .enumerate()
+        {
+            places = places.saturating_add(usize::from(entry.holds_place));
+            let Some(ticket) = &entry.ticket else { continue };
+            let ended = ticket.end(Ended::Durable);
+            if !chunk.corrected.contains(&index)
+                && let Some(lines) = correction::of(&entry.lines, ended)
+            {
+                corrections.push(Entry {
+                    lines,
+                    ticket: None,
+                    holds_place: false,
+                });
+            }
+        }
+        self.shared.written(chunk.lines);
+        self.pending.splice(..0, corrections);
+        self.shared.queue.free(places);
+        self.chunk.bytes = chunk.bytes;
+        self.chunk.bytes.clear();
+    }
+
+    /// Whoever waits is told at once, not at its deadline.
+    fn refuse(&self, why: &Arc<str>) {
+        for ticket in self.pending.iter().filter_map(|entry| entry.ticket.as_ref()) {
+            ticket.end(Ended::Refused(Arc::clone(why)));
+        }
+    }
 }
