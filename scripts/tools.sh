@@ -1,6 +1,7 @@
 #!/bin/sh
 # Puts what the demo and the tests start into .tools/: Envoy, and a Python with the MCP SDK. With `--clients`, also
-# the packages of the Node client that the tests use. Does nothing where it is all there already.
+# the npm packages that the tests use: an MCP client, the Inspector, the conformance suite. Does nothing where it is all
+# there already.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -25,11 +26,13 @@ if ! cmp -s "$wanted" .tools/requirements.txt; then
 fi
 
 if [ "${1:-}" = --clients ]; then
-  node=tests/clients/node
-  if ! cmp -s "$node/package-lock.json" "$node/node_modules/.installed-lock.json"; then
-    command -v npm >/dev/null || fail "npm is missing: install Node.js 20 or newer (apt-get install nodejs npm)"
-    say "the MCP SDK for Node, from npm"
-    (cd "$node" && npm ci --no-audit --no-fund --loglevel=error)
-    cp "$node/package-lock.json" "$node/node_modules/.installed-lock.json"
-  fi
+  for packages in node tools; do
+    folder=tests/clients/$packages
+    if ! cmp -s "$folder/package-lock.json" "$folder/node_modules/.installed-lock.json"; then
+      command -v npm >/dev/null || fail "npm is missing: install Node.js 20 or newer (apt-get install nodejs npm)"
+      say "$(sed -n 's/.*"description": "\(.*\)",/\1/p' "$folder/package.json"), from npm"
+      (cd "$folder" && npm ci --no-audit --no-fund --loglevel=error)
+      cp "$folder/package-lock.json" "$folder/node_modules/.installed-lock.json"
+    fi
+  done
 fi

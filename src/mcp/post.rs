@@ -54,7 +54,8 @@ fn single(exchange: &Exchange, envelope: Envelope, limits: &Limits) -> Result<Me
     })
 }
 
-/// The version of a single message. `initialize` is what versions are negotiated with, so its header says nothing.
+/// The version of a single message. `initialize` is what versions are negotiated with, so its header says nothing;
+/// one whose `_meta` names its version is a request of 2026-07-28, which knows no `initialize`.
 fn version(envelope: &Envelope, fields: &Fields<'_>) -> Result<Version, Refusal> {
     let Envelope::Call { method, params, .. } = envelope else {
         return fields.version(None);
@@ -63,7 +64,7 @@ fn version(envelope: &Envelope, fields: &Fields<'_>) -> Result<Version, Refusal>
         lookalike::check(params, lookalike::PARAMS)?;
     }
     let claimed = meta::claimed_version(params.as_ref())?;
-    if method == "initialize" {
+    if method == "initialize" && claimed.is_none() {
         return Ok(offered(params.as_ref()));
     }
     fields.version(claimed)

@@ -14,6 +14,7 @@ mod bodies;
 mod browsers;
 mod calls;
 mod challenges;
+mod conformance;
 mod demo;
 mod envoy_config;
 mod faults;

@@ -11,6 +11,8 @@ use tokio::sync::OnceCell;
 
 pub(crate) mod audit;
 pub(crate) mod caller;
+pub(crate) mod conformance;
+pub(crate) mod node;
 pub(crate) mod raw;
 
 /// One runtime for all tests: what a part's task was spawned on must outlive the test that happened to be first.
@@ -47,6 +49,11 @@ pub(crate) fn with_own_stack<F: Future<Output = Stack>>(
             .unwrap_or_else(|error| panic!("{error}"));
         test(stack, policies).await.stop().await;
     });
+}
+
+/// Runs a test that brings parts of its own.
+pub(crate) fn run<F: Future<Output = ()>>(test: F) {
+    RUNTIME.block_on(test);
 }
 
 pub(crate) fn repository() -> &'static Path {

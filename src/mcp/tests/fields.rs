@@ -284,6 +284,27 @@ fn an_offered_version_is_never_refused() {
 }
 
 #[test]
+fn an_initialize_with_the_metadata_of_2026_07_28_is_a_method_that_it_does_not_know() {
+    let meta = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
+    for params in [
+        meta.to_owned(),
+        format!(r#"{meta},"protocolVersion":"2025-11-25""#),
+    ] {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":0,"method":"initialize","params":{{{params}}}}}"#);
+        let headers = [("mcp-method", "initialize")];
+        let message = message(&post_with(Some(V2026_07_28), &headers, &body));
+        assert_eq!(message.version, V2026_07_28);
+        let unknown = Operation::Unknown {
+            method: "initialize".to_owned(),
+        };
+        assert_eq!(message.calls()[0].operation, unknown, "{params}");
+        // A server of both eras would go by one or the other.
+        let older = post_with(Some(V2025_11_25), &headers, &body);
+        assert_eq!(refusal(&older), VersionMismatch);
+    }
+}
+
+#[test]
 fn sessions_are_visible_ascii_and_older_than_2026_07_28() {
     let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
     let long = "s".repeat(8193);
