@@ -10,8 +10,10 @@ use std::time::Instant;
 use bytes::Bytes;
 use jiff::Timestamp;
 
+pub use fate::Fate;
 pub use headers::{Headers, NotSingle};
 
+mod fate;
 mod headers;
 pub mod printable;
 
@@ -46,6 +48,8 @@ pub struct Exchange {
     pub started: Instant,
     /// When the answer must be on its way, margin already taken off. Nothing is awaited beyond it.
     pub deadline: Instant,
+    /// What the wire and the decider tell each other besides the reply.
+    pub fate: Fate,
 }
 
 /// The body as far as the gateway passed it on.
@@ -148,6 +152,7 @@ pub trait Decider: Send + Sync + 'static {
     fn answer(&self, exchange: Exchange) -> impl Future<Output = Reply> + Send;
 
     /// Told when a wire denied a question that never got here, or whose reply could not be sent: to be counted and
-    /// recorded. `reason` is the wire's own code. Neither waits nor fails.
-    fn denied_by_wire(&self, reason: &'static str, gateway: &Gateway);
+    /// recorded. `reason` is the wire's own code, `decision_id` that of the decision whose reply wasn't sent. Not told
+    /// of a question that the decider has recorded itself ([`Fate`]). Neither waits nor fails.
+    fn denied_by_wire(&self, reason: &'static str, gateway: &Gateway, decision_id: Option<&str>);
 }

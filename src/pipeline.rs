@@ -2,7 +2,8 @@
 //!
 //! In: an [`Exchange`]. Out: a [`Reply`], before the exchange's deadline, whatever happens: a panic, a stage that
 //! is slow or a journal that can't be written all deny. Each decision is recorded once, before it is told (where the
-//! settings say so: on disk); one that the gateway gave up on is recorded as `gateway_gone`.
+//! settings say so: on disk); one that the gateway gave up on is recorded as `gateway_gone`, one that a wire cut off with
+//! the wire's reason.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -83,12 +84,12 @@ impl Decider for Pipeline {
         case.close(outcome).await
     }
 
-    fn denied_by_wire(&self, reason: &'static str, gateway: &Gateway) {
+    fn denied_by_wire(&self, reason: &'static str, gateway: &Gateway, decision_id: Option<&str>) {
         self.metrics
             .decision("none", "unread", "denied", reason, Duration::ZERO);
         // Nobody waits here: with a full queue, the metric and the log have it alone.
         if let Some(Ok(slot)) = self.journal.reserve(clock::instant()).now_or_never() {
-            slot.write(&record::unasked(reason, gateway, clock::now()));
+            slot.write(&record::unasked(reason, gateway, decision_id, clock::now()));
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod check;
 mod connection;
 mod error;
 pub mod listen;
+mod serve;
 pub mod settings;
 mod tls;
 mod unix;

@@ -14,7 +14,9 @@ use mcp_authz::app;
 use mcp_authz::clock;
 use mcp_authz::config::Config;
 use mcp_authz::dev::{DevIssuer, Mint};
-use mcp_authz::exchange::{Answer, Body, Decider, Exchange, Forward, Gateway, Headers, Peer, Reply, Source};
+use mcp_authz::exchange::{
+    Answer, Body, Decider, Exchange, Fate, Forward, Gateway, Headers, Peer, Reply, Source,
+};
 use mcp_authz::pipeline::Pipeline;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -85,6 +87,7 @@ impl House {
             received: clock::now(),
             started: clock::instant(),
             deadline: clock::instant() + Duration::from_secs(5),
+            fate: Fate::default(),
         }
     }
 
@@ -411,8 +414,8 @@ fn silent() -> std::net::TcpListener {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap()
 }
 
-#[tokio::test]
-async fn a_call_that_the_gateway_gave_up_on_is_recorded_as_gone() {
+/// What is recorded of a call that waits for keys, with that fate, when it is dropped.
+async fn recorded_of_a_dropped_call(fate: &Fate) -> Value {
     let silent = silent();
     let mut house = house("").await;
     let text = format!(
@@ -428,7 +431,8 @@ async fn a_call_that_the_gateway_gave_up_on_is_recorded_as_gone() {
     let token = house.token("alice", "mcp-admin");
     // Until the keys are asked for again, an outage is answered at once; then a call waits for them, and is dropped.
     let gone = async || loop {
-        let exchange = House::exchange(Some(&token), TRUSTED, &call("fs_read", &json!({"path": "a"})));
+        let mut exchange = House::exchange(Some(&token), TRUSTED, &call("fs_read", &json!({"path": "a"})));
+        exchange.fate = fate.clone();
         let waited = tokio::time::timeout(Duration::from_millis(50), house.pipeline.answer(exchange)).await;
         if waited.is_err() {
             return;
@@ -437,12 +441,28 @@ async fn a_call_that_the_gateway_gave_up_on_is_recorded_as_gone() {
     tokio::time::timeout(Duration::from_secs(20), gone())
         .await
         .unwrap();
-    let records = house.records().await;
-    let last = records.last().unwrap();
+    house.records().await.pop().unwrap()
+}
+
+#[tokio::test]
+async fn a_call_that_the_gateway_gave_up_on_is_recorded_as_gone() {
+    let record = recorded_of_a_dropped_call(&Fate::default()).await;
     assert_eq!(
-        (&last["outcome"], &last["reason"], &last["target"]),
+        (&record["outcome"], &record["reason"], &record["target"]),
         (&json!("gateway_gone"), &json!("gateway_gone"), &json!("fs_read"))
     );
+}
+
+#[tokio::test]
+async fn a_call_that_its_wire_cut_off_is_recorded_once_with_the_wires_reason_and_all_that_was_known() {
+    let fate = Fate::default();
+    fate.overrule("deadline_passed");
+    let record = recorded_of_a_dropped_call(&fate).await;
+    assert_eq!(
+        (&record["outcome"], &record["reason"], &record["target"]),
+        (&json!("denied"), &json!("deadline_passed"), &json!("fs_read"))
+    );
+    assert!(fate.is_recorded() && fate.decision_id().is_some());
 }
 
 #[tokio::test]

@@ -26,8 +26,8 @@ fn failures() -> String {
         "\n## Checks that were not decided\n\n\
          These are denied on the wire itself: the check never reached a stage, or its decision could not be sent. The\n\
          metric counts them with `server=\"none\"` and `method=\"unread\"`. A record names the gateway and nothing of the\n\
-         request; with a full audit queue only the log and the metric tell of it. A decision that was made but could not be\n\
-         sent has its own record besides.\n\n\
+         request; with a full audit queue only the log and the metric tell of it. A decision that was cut off or ended in a\n\
+         fault is recorded with all that was known; one that could not be sent has a second record with the same id.\n\n\
          | code | HTTP | JSON-RPC | meaning |\n| --- | --- | --- | --- |\n",
     );
     for failure in Failure::ALL {
@@ -119,10 +119,11 @@ fn every_failure_of_the_wire_is_listed() {
         Failure::Metadata(_) => 2,
         Failure::TooLarge => 3,
         Failure::Unreadable => 4,
-        Failure::DeadlinePassed => 5,
-        Failure::Panicked => 6,
-        Failure::UnfitReply(_) => 7,
+        Failure::Overloaded => 5,
+        Failure::DeadlinePassed => 6,
+        Failure::Panicked => 7,
+        Failure::UnfitReply(_) => 8,
     };
     let places: Vec<usize> = Failure::ALL.iter().map(place).collect();
-    assert_eq!(places, (0..8).collect::<Vec<_>>());
+    assert_eq!(places, (0..9).collect::<Vec<_>>());
 }

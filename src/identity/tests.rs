@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::clock;
-use crate::exchange::{Body, Headers, Source};
+use crate::exchange::{Body, Fate, Headers, Source};
 use issuer::TestIssuer;
 use settings::{Keys, TrustedGateway};
 use signer::Signer;
@@ -55,6 +55,7 @@ fn exchange(headers: &[(&str, &str)]) -> Exchange {
         received: now(),
         started,
         deadline: started + Duration::from_secs(3),
+        fate: Fate::default(),
     }
 }
 

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::*;
-use crate::exchange::{Body, Gateway, Headers, Source};
+use crate::exchange::{Body, Fate, Gateway, Headers, Source};
 
 /// An exchange with a whole body and just these headers.
 fn exchange(method: &str, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Exchange {
@@ -41,6 +41,7 @@ fn exchange(method: &str, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) ->
         received: Timestamp::UNIX_EPOCH,
         started: now,
         deadline: now,
+        fate: Fate::default(),
     }
 }
 

@@ -20,8 +20,8 @@ use crate::telemetry::trace::{conclude, decision_span};
 use super::record::{self, Ending};
 use super::{Outcome, Pipeline};
 
-/// A request between its arrival and its answer. Dropped before [`Case::close`], it is recorded as
-/// `gateway_gone`: the gateway gave up, nobody hears the answer.
+/// A request between its arrival and its answer. Dropped before [`Case::close`], it is recorded as what ended it: a
+/// panic, the wire that answered in our stead, or a gateway that gave up (`gateway_gone`: nobody hears the answer).
 pub(super) struct Case<'p> {
     pub(super) pipeline: &'p Pipeline,
     pub(super) exchange: Exchange,
@@ -49,6 +49,7 @@ pub(super) struct Marks {
 impl<'p> Case<'p> {
     pub(super) fn open(pipeline: &'p Pipeline, exchange: Exchange, slot: Option<Slot>) -> Self {
         let decision_id = record::decision_id(exchange.received);
+        exchange.fate.decided_as(&decision_id);
         let trace = TraceContext::extract(&exchange.headers);
         Self {
             pipeline,
@@ -99,19 +100,25 @@ impl<'p> Case<'p> {
         }
     }
 
-    /// Records the outcome, then tells it. In this order: nothing is told that isn't recorded, where the settings say
-    /// so on disk.
+    /// Records the outcome, then tells it: nothing is recorded that can't be told, and nothing told that isn't recorded,
+    /// where the settings say so on disk.
     pub(super) async fn close(mut self, mut outcome: Outcome) -> Reply {
+        let mut reply = self.reply(&outcome);
         let ending = self.ending(&outcome);
         if let Some(slot) = self.slot.take() {
             let receipt = slot.commit(&record::of(&self, ending));
             if let Err(error) = receipt.durable(self.exchange.deadline).await {
                 tracing::warn!(%error, "a request is denied because its decision could not be recorded");
                 outcome = Outcome::Decided(Denial::Unavailable(Reason::AuditUnavailable).into());
+                reply = self.reply(&outcome);
             }
         }
         let (told, reason) = verdict(&outcome);
-        self.count(told, reason);
+        self.count(told, reason.code());
+        reply
+    }
+
+    fn reply(&self, outcome: &Outcome) -> Reply {
         let action = self.action();
         let about = About {
             decision_id: &self.decision_id,
@@ -120,7 +127,7 @@ impl<'p> Case<'p> {
             message: self.message.as_ref(),
             action: &action,
         };
-        match &outcome {
+        match outcome {
             Outcome::Described(document) => Reply::Answer(respond::describe(document.clone(), &about)),
             Outcome::Decided(Decision::Permit(permit)) => Reply::Forward(respond::allow(permit, &about)),
             Outcome::Decided(Decision::Denial(denial)) => Reply::Answer(respond::deny(denial, &about)),
@@ -131,7 +138,7 @@ impl<'p> Case<'p> {
         let (outcome, reason) = verdict(decided);
         Ending {
             outcome,
-            reason,
+            reason: reason.code(),
             decided: Some(decided),
             total: self.elapsed(),
         }
@@ -141,9 +148,10 @@ impl<'p> Case<'p> {
         clock::instant().saturating_duration_since(self.exchange.started)
     }
 
-    /// Counts what was told, and says it in the trace.
-    fn count(&mut self, outcome: &'static str, reason: Reason) {
+    /// Counts what was told, and says it in the trace and to the wire.
+    fn count(&mut self, outcome: &'static str, reason: &'static str) {
         self.closed = true;
+        self.exchange.fate.recorded();
         let server = self
             .server
             .as_deref()
@@ -151,8 +159,8 @@ impl<'p> Case<'p> {
         let method = self.method();
         self.pipeline
             .metrics
-            .decision(server, method, outcome, reason.code(), self.elapsed());
-        conclude(&self.span, server, method, outcome, reason.code());
+            .decision(server, method, outcome, reason, self.elapsed());
+        conclude(&self.span, server, method, outcome, reason);
     }
 }
 
@@ -169,18 +177,23 @@ impl Drop for Case<'_> {
         if self.closed {
             return;
         }
+        let (outcome, reason) = match self.exchange.fate.overruled() {
+            Some(reason) => ("denied", reason),
+            None if std::thread::panicking() => ("denied", Reason::Panicked.code()),
+            None => ("gateway_gone", Reason::GatewayGone.code()),
+        };
         // Without a slot the record is on its way to the disk already: the journal then corrects it.
         if let Some(slot) = self.slot.take() {
             slot.write_all(&record::of(
                 self,
                 Ending {
-                    outcome: "gateway_gone",
-                    reason: Reason::GatewayGone,
+                    outcome,
+                    reason,
                     decided: None,
                     total: self.elapsed(),
                 },
             ));
         }
-        self.count("gateway_gone", Reason::GatewayGone);
+        self.count(outcome, reason);
     }
 }

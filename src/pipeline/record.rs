@@ -18,7 +18,7 @@ use super::case::Case;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ending<'a> {
     pub(super) outcome: &'static str,
-    pub(super) reason: Reason,
+    pub(super) reason: &'static str,
     pub(super) decided: Option<&'a Outcome>,
     pub(super) total: Duration,
 }
@@ -44,11 +44,16 @@ pub(super) fn of(case: &Case<'_>, ending: Ending<'_>) -> Vec<Record> {
         .collect()
 }
 
-/// The record of a question that a wire denied without asking.
-pub(super) fn unasked(reason: &'static str, gateway: &Gateway, now: Timestamp) -> Record {
+/// The record of a question that a wire denied without asking, or whose decision it could not tell.
+pub(super) fn unasked(
+    reason: &'static str,
+    gateway: &Gateway,
+    decided_as: Option<&str>,
+    now: Timestamp,
+) -> Record {
     Record {
         time: now,
-        decision_id: decision_id(now),
+        decision_id: decided_as.map_or_else(|| decision_id(now), str::to_owned),
         outcome: "denied",
         reason: Some(reason),
         method: Some("unread".to_owned()),
@@ -76,7 +81,7 @@ fn common(case: &Case<'_>, ending: Ending<'_>) -> Record {
         time: exchange.received,
         decision_id: case.decision_id.clone(),
         outcome: ending.outcome,
-        reason: Some(ending.reason.code()),
+        reason: Some(ending.reason),
         server: case.server.as_ref().map(|server| server.name.to_string()),
         method: Some(case.method().to_owned()),
         user: user.map(|user| User {
@@ -108,15 +113,14 @@ fn common(case: &Case<'_>, ending: Ending<'_>) -> Record {
 
 /// The reason of one call: the others of a denied batch were denied with it.
 fn of_call(index: usize, ending: Ending<'_>) -> &'static str {
-    let reason = match ending.decided {
+    match ending.decided {
         Some(Outcome::Decided(Decision::Denial(denial)))
             if denial.call().is_some_and(|call| call != index) =>
         {
-            Reason::DeniedWithBatch
+            Reason::DeniedWithBatch.code()
         }
         _ => ending.reason,
-    };
-    reason.code()
+    }
 }
 
 fn verdicts(index: usize, decided: Option<&Outcome>) -> &[Verdict] {

@@ -1,6 +1,5 @@
 //! Accepting connections from one listener, up to a bound, until told to stop.
 
-use std::convert::Infallible;
 use std::future::pending;
 use std::io;
 use std::sync::Arc;
@@ -30,7 +29,7 @@ const SETTLE: Duration = Duration::from_millis(100);
 const BACKLOG: Duration = Duration::from_millis(20);
 
 /// Where accepted connections go.
-pub(super) type Accepted = mpsc::Sender<Result<Connection, Infallible>>;
+pub(super) type Accepted = mpsc::Sender<Connection>;
 
 /// A bound listener.
 pub(super) enum Listener {
@@ -136,7 +135,7 @@ impl Acceptor {
         self.handshakes.spawn(async move {
             if let Some(connection) = greet(raw, terminator, peer, place, speak_by).await {
                 // An error means that the server is gone, and the connection goes with it.
-                let _gone = accepted.send(Ok(connection)).await;
+                let _gone = accepted.send(connection).await;
             }
         });
     }

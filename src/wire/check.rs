@@ -6,7 +6,8 @@
 //! a reply that can't be sent, a panic, a deadline about to pass ([`Failure`]); and [`guard`] turns even what the
 //! gRPC layer refuses (a message too large or not a `CheckRequest`) into one.
 //!
-//! The pipeline has its own deadline and records what it decides; this is the net below it.
+//! The pipeline has its own deadline and records what it decides; this is the net below it. More than can be decided in
+//! time is not taken at all ([`admission`]).
 
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::pin;
@@ -18,12 +19,14 @@ use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse};
 use tokio::time::{Instant, timeout_at};
 use tonic::{Request, Response, Status};
 
-use crate::exchange::{Decider, Exchange, Gateway};
+use crate::exchange::{Decider, Exchange, Fate, Gateway};
+use crate::wire::settings::Settings;
 
 pub use self::deadline::Budget;
 pub use self::failure::Failure;
-pub use self::guard::{Arrival, Guard};
+pub use self::guard::{Arrival, Guard, Rules};
 
+pub mod admission;
 mod deadline;
 mod failure;
 mod guard;
@@ -45,19 +48,24 @@ pub struct Check<D> {
     budget: Budget,
 }
 
-/// The service as a listener serves it: guarded, with a bound on the size of a message.
-pub fn service<D: Decider>(
-    decider: Arc<D>,
-    budget: Budget,
-    max_message_bytes: usize,
-) -> Guard<AuthorizationServer<Check<D>>> {
-    let told = Arc::clone(&decider);
-    let tell = move |failure: Failure, gateway: &Gateway| told.denied_by_wire(failure.reason(), gateway);
-    let check = Check { decider, budget };
-    Guard::new(
-        AuthorizationServer::new(check).max_decoding_message_size(max_message_bytes),
-        Arc::new(tell),
-    )
+/// The service, with a bound on the size of a message. Served behind a [`Guard`] with [`rules`].
+pub fn service<D: Decider>(decider: Arc<D>, settings: &Settings) -> AuthorizationServer<Check<D>> {
+    let check = Check {
+        decider,
+        budget: settings.into(),
+    };
+    AuthorizationServer::new(check).max_decoding_message_size(settings.max_message_bytes)
+}
+
+/// What guards of the service keep to.
+pub fn rules<D: Decider>(decider: Arc<D>, settings: &Settings) -> Rules {
+    let tell =
+        move |failure: Failure, gateway: &Gateway| decider.denied_by_wire(failure.reason(), gateway, None);
+    Rules {
+        tell: Arc::new(tell),
+        admission: settings.into(),
+        budget: settings.into(),
+    }
 }
 
 #[tonic::async_trait]
@@ -77,25 +85,38 @@ impl<D: Decider> Authorization for Check<D> {
 impl<D: Decider> Check<D> {
     async fn answer(&self, check: CheckRequest, gateway: &Gateway, arrival: Arrival) -> CheckResponse {
         let deadlines = self.budget.deadlines(arrival.timeout, arrival.started);
-        let deciding = async {
-            let frame = request::Frame {
-                gateway: gateway.clone(),
-                received: arrival.received,
-                started: arrival.started,
-                deadline: deadlines.decide_by,
-            };
-            self.decide(request::exchange(check, frame)?).await
+        let fate = Fate::default();
+        let frame = request::Frame {
+            gateway: gateway.clone(),
+            received: arrival.received,
+            started: arrival.started,
+            deadline: deadlines.decide_by,
+            fate: fate.clone(),
         };
-        let answer = match timeout_at(Instant::from_std(deadlines.give_up), caught(deciding)).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(Panicked)) => Err(Failure::Panicked),
-            Err(_) => Err(Failure::DeadlinePassed),
+        let answer = {
+            let deciding = async { self.decide(request::exchange(check, frame)?).await };
+            let mut deciding = pin!(caught(deciding));
+            match timeout_at(Instant::from_std(deadlines.give_up), deciding.as_mut()).await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(Panicked)) => Err(Failure::Panicked),
+                Err(_) => {
+                    // Before the decider's work is dropped, which is when it records the end of it.
+                    fate.overrule(Failure::DeadlinePassed.reason());
+                    Err(Failure::DeadlinePassed)
+                }
+            }
         };
-        answer.unwrap_or_else(|failure| {
-            failure.report();
-            self.decider.denied_by_wire(failure.reason(), gateway);
-            response::of_failure(failure)
-        })
+        answer.unwrap_or_else(|failure| self.deny(failure, gateway, &fate))
+    }
+
+    fn deny(&self, failure: Failure, gateway: &Gateway, fate: &Fate) -> CheckResponse {
+        failure.report();
+        // An unfit reply was recorded as what it should have been: this is a word more on that decision.
+        if !fate.is_recorded() || matches!(failure, Failure::UnfitReply(_)) {
+            self.decider
+                .denied_by_wire(failure.reason(), gateway, fate.decision_id());
+        }
+        response::of_failure(failure, fate.decision_id())
     }
 
     async fn decide(&self, exchange: Exchange) -> Result<CheckResponse, Failure> {

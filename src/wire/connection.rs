@@ -10,7 +10,6 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Sleep, sleep_until};
 use tokio_rustls::server::TlsStream;
-use tonic::transport::server::Connected;
 
 use super::check::Asking;
 
@@ -58,6 +57,11 @@ impl Connection {
         }
     }
 
+    /// Who is at the other end.
+    pub(super) fn asking(&self) -> &Asking {
+        &self.asking
+    }
+
     /// Notes what came in; an error if the greeting is overdue.
     fn greeted(&mut self, received: usize, context: &mut Context<'_>) -> io::Result<()> {
         let Some(greeting) = &mut self.greeting else {
@@ -72,14 +76,6 @@ impl Connection {
             Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
             Poll::Pending => Ok(()),
         }
-    }
-}
-
-impl Connected for Connection {
-    type ConnectInfo = Asking;
-
-    fn connect_info(&self) -> Asking {
-        self.asking.clone()
     }
 }
 

@@ -84,7 +84,4 @@ pub enum WireError {
     /// The descriptors for gRPC reflection can't be served.
     #[error("gRPC reflection can't be built: {0}")]
     Reflection(String),
-    /// The gRPC server ended with an error.
-    #[error("the gRPC server failed")]
-    Serve(#[source] tonic::transport::Error),
 }

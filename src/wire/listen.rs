@@ -4,21 +4,19 @@ use std::future::pending;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::Server;
-use tonic::transport::server::Router;
+use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use super::accept::{Acceptor, Listener};
 use super::check;
 use super::error::WireError;
+use super::serve::Server;
 use super::settings::Settings;
 use super::tls::Terminator;
 use super::unix;
@@ -27,11 +25,6 @@ use crate::exchange::Decider;
 /// The descriptors of `ext_authz` and of all it imports: `proto/update-descriptors.sh` makes them.
 pub const EXT_AUTHZ_DESCRIPTORS: &[u8] = include_bytes!("../../proto/ext_authz.bin");
 
-/// How long a peer may leave a keepalive ping unanswered.
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
-/// Windows in which a body of the usual size arrives without waiting for an update.
-const STREAM_WINDOW: u32 = 1024 * 1024;
-const CONNECTION_WINDOW: u32 = 4 * STREAM_WINDOW;
 /// Accepted connections that the server hasn't picked up yet.
 const HANDOVER: usize = 64;
 
@@ -107,13 +100,12 @@ impl Listeners {
     }
 
     /// Answers checks until `shutdown`, then takes no more connections, finishes the checks under way and
-    /// returns: after `shutdown_grace` even if some peers still haven't taken their answers. Their connections
-    /// then live on until the runtime ends.
+    /// returns: after `shutdown_grace` even if some peers still haven't taken their answers. Their connections are cut.
     ///
     /// Health says `SERVING` while `ready` is true; checks are answered either way, for the decider knows best.
     ///
     /// # Errors
-    /// [`WireError`] if reflection can't be built or the server fails.
+    /// [`WireError`] if reflection can't be built.
     pub async fn serve<D: Decider>(
         self,
         decider: Arc<D>,
@@ -123,7 +115,8 @@ impl Listeners {
         let (health, health_service) = tonic_health::server::health_reporter();
         let serving = *ready.borrow();
         report(&health, serving).await;
-        let router = router(&self.settings, decider)?.add_service(health_service);
+        let services = services(&self.settings, Arc::clone(&decider))?.add_service(health_service);
+        let server = Server::new(&self.settings, services, check::rules(decider, &self.settings));
 
         let (stop, stopped) = watch::channel(false);
         let (accepted, incoming) = mpsc::channel(HANDOVER);
@@ -134,43 +127,30 @@ impl Listeners {
         }
         // The server ends when the last acceptor has dropped its sender, and only then says goodbye.
         drop(accepted);
-        let mut server =
-            std::pin::pin!(router.serve_with_incoming_shutdown(ReceiverStream::new(incoming), pending()));
+        let mut serving = std::pin::pin!(server.run(incoming));
         tokio::select! {
-            ended = &mut server => return ended.map_err(WireError::Serve),
+            () = &mut serving => return Ok(()),
             () = shutdown => {}
             () = follow_readiness(&health, ready) => {}
             () = follow_tls(self.tls.as_deref()) => {}
         }
         report(&health, false).await;
         let _all_stopped = stop.send(true);
-        if let Ok(ended) = timeout(self.settings.shutdown_grace, server).await {
-            return ended.map_err(WireError::Serve);
+        if timeout(self.settings.shutdown_grace, serving).await.is_err() {
+            tracing::warn!("the grace of shutdown passed with connections still open");
         }
-        tracing::warn!("the grace of shutdown passed with connections still open");
         Ok(())
     }
 }
 
-fn router<D: Decider>(settings: &Settings, decider: Arc<D>) -> Result<Router, WireError> {
-    let check = check::service(decider, settings.into(), settings.max_message_bytes);
+fn services<D: Decider>(settings: &Settings, decider: Arc<D>) -> Result<Routes, WireError> {
     let descriptors = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(EXT_AUTHZ_DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let failed = |error: tonic_reflection::server::Error| WireError::Reflection(error.to_string());
-    let mut server = Server::builder()
-        .max_concurrent_streams(settings.max_concurrent_streams)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .http2_keepalive_interval(Some(settings.keepalive))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT));
-    if let Some(age) = settings.max_connection_age {
-        server = server.max_connection_age(age);
-    }
-    Ok(server
-        .add_service(check)
+    Ok(Routes::new(check::service(decider, settings))
         .add_service(descriptors().build_v1().map_err(failed)?)
         // Older clients, grpcurl before 1.9 among them, know only this one.
         .add_service(descriptors().build_v1alpha().map_err(failed)?))

@@ -32,6 +32,13 @@ pub struct Settings {
     pub max_concurrent_streams: u32,
     /// How many connections each listener holds open; more wait to be accepted. Default: 1024.
     pub max_connections: usize,
+    /// How many checks may be under way at once, over all connections; more are denied at once, unread, with 503
+    /// `overloaded`. Together with `max_message_bytes` it bounds the memory that requests take. Default: 1024.
+    pub max_checks: usize,
+    /// How long a check may wait until this service gets to it; one whose turn comes later is denied as `overloaded`.
+    /// Default: `200ms`.
+    #[serde(with = "required")]
+    pub max_wait: Duration,
     /// How long a peer may take over its TLS handshake, and again until its first request bytes. Default: `5s`.
     #[serde(with = "required")]
     pub handshake_timeout: Duration,
@@ -68,6 +75,8 @@ impl Default for Settings {
             max_message_bytes: 4 * 1024 * 1024,
             max_concurrent_streams: 1024,
             max_connections: 1024,
+            max_checks: 1024,
+            max_wait: Duration::from_millis(200),
             handshake_timeout: Duration::from_secs(5),
             keepalive: Duration::from_secs(30),
             max_connection_age: Some(Duration::from_hours(1)),
@@ -179,6 +188,8 @@ impl Settings {
             ("max_message_bytes", self.max_message_bytes == 0),
             ("max_concurrent_streams", self.max_concurrent_streams == 0),
             ("max_connections", self.max_connections == 0),
+            ("max_checks", self.max_checks == 0),
+            ("max_wait", self.max_wait.is_zero()),
             ("handshake_timeout", self.handshake_timeout.is_zero()),
             ("keepalive", self.keepalive.is_zero()),
             (

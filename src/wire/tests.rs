@@ -2,6 +2,8 @@
 
 mod answers;
 mod harness;
+mod hostile;
 mod lifetime;
 mod mutual_tls;
+mod overload;
 mod services;

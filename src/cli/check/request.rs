@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::clock;
 use crate::config::Config;
-use crate::exchange::{Body, Exchange, Gateway, Headers, Peer, Source};
+use crate::exchange::{Body, Exchange, Fate, Gateway, Headers, Peer, Source};
 use crate::identity::settings::TrustedGateway;
 
 /// What a gateway would say of a request.
@@ -70,6 +70,7 @@ impl Request {
             received: clock::now(),
             started,
             deadline: started.checked_add(patience).unwrap_or(started),
+            fate: Fate::default(),
         })
     }
 }

@@ -14,13 +14,15 @@ pub struct Budget {
     max: Duration,
 }
 
-/// The two moments that matter to one check.
+/// The moments that matter to one check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadlines {
     /// When the decider must have answered, so that a denial for lateness is its own and recorded.
     pub decide_by: Instant,
     /// When the wire answers in its stead; still before the gateway stops listening.
     pub give_up: Instant,
+    /// When the gateway stops listening.
+    pub over: Instant,
 }
 
 impl From<&Settings> for Budget {
@@ -44,6 +46,7 @@ impl Budget {
         Deadlines {
             decide_by: after(time.saturating_sub(margin)),
             give_up: after(time.saturating_sub(half(margin))),
+            over: after(time),
         }
     }
 }
@@ -129,18 +132,19 @@ mod tests {
             max: millis(5000),
         };
         let cases = [
-            (Some(millis(200)), 180, 190),
-            (Some(millis(20)), 10, 15),
-            (Some(millis(0)), 0, 0),
-            (Some(millis(60_000)), 4980, 4990),
-            (Some(Duration::MAX), 4980, 4990),
-            (None, 980, 990),
+            (Some(millis(200)), 180, 190, 200),
+            (Some(millis(20)), 10, 15, 20),
+            (Some(millis(0)), 0, 0, 0),
+            (Some(millis(60_000)), 4980, 4990, 5000),
+            (Some(Duration::MAX), 4980, 4990, 5000),
+            (None, 980, 990, 1000),
         ];
         let started = clock::instant();
-        for (timeout, decide_by, give_up) in cases {
+        for (timeout, decide_by, give_up, over) in cases {
             let expected = Deadlines {
                 decide_by: started + millis(decide_by),
                 give_up: started + millis(give_up),
+                over: started + millis(over),
             };
             assert_eq!(budget.deadlines(timeout, started), expected, "{timeout:?}");
         }

@@ -21,6 +21,9 @@ pub enum Failure {
     /// The message isn't a `CheckRequest`, or is compressed.
     #[error("the check could not be read")]
     Unreadable,
+    /// More checks at once than can be decided in time.
+    #[error("more was asked at once than can be decided in time")]
+    Overloaded,
     /// No answer in time.
     #[error("no decision was made in time")]
     DeadlinePassed,
@@ -40,6 +43,7 @@ impl Failure {
         Self::Metadata(NotJson::NoKind),
         Self::TooLarge,
         Self::Unreadable,
+        Self::Overloaded,
         Self::DeadlinePassed,
         Self::Panicked,
         Self::UnfitReply(Unfit::Name),
@@ -54,6 +58,7 @@ impl Failure {
             Self::Metadata(_) => "check_metadata_malformed",
             Self::TooLarge => "check_too_large",
             Self::Unreadable => "check_unreadable",
+            Self::Overloaded => "overloaded",
             Self::DeadlinePassed => "deadline_passed",
             Self::Panicked => "internal_fault",
             Self::UnfitReply(_) => "reply_unfit",
@@ -69,6 +74,7 @@ impl Failure {
             | Self::Certificate
             | Self::Metadata(_)
             | Self::Unreadable
+            | Self::Overloaded
             | Self::DeadlinePassed
             | Self::Panicked
             | Self::UnfitReply(_) => 503,
@@ -88,6 +94,7 @@ impl Failure {
             | Self::Metadata(_)
             | Self::TooLarge
             | Self::Unreadable
+            | Self::Overloaded
             | Self::DeadlinePassed => {
                 tracing::warn!(reason, "denied a check without a decision: {self}");
             }

@@ -13,7 +13,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 use super::{Failure, metadata};
-use crate::exchange::{Body, Exchange, Gateway, Headers, Source};
+use crate::exchange::{Body, Exchange, Fate, Gateway, Headers, Source};
 
 /// Written by Envoy over whatever a client sends. agentgateway passes a client's own on, which can only make a
 /// whole body count as cut.
@@ -30,6 +30,8 @@ pub struct Frame {
     pub started: Instant,
     /// When it must be decided.
     pub deadline: Instant,
+    /// What we and the decider will tell each other.
+    pub fate: Fate,
 }
 
 /// Reads a check.
@@ -64,6 +66,7 @@ pub fn exchange(check: CheckRequest, frame: Frame) -> Result<Exchange, Failure> 
         received: frame.received,
         started: frame.started,
         deadline: frame.deadline,
+        fate: frame.fate,
     })
 }
 

@@ -55,9 +55,17 @@ pub fn of_reply(reply: Reply) -> Result<CheckResponse, Unfit> {
     }
 }
 
-/// The denial for a failure on the wire itself.
+/// The denial for a failure on the wire itself, of the decision with that id if one was made.
 #[must_use]
-pub fn of_failure(failure: Failure) -> CheckResponse {
+pub fn of_failure(failure: Failure, decision_id: Option<&str>) -> CheckResponse {
+    let mut data = Map::from_iter([("reason".to_owned(), Value::from(failure.reason()))]);
+    let mut metadata = data.clone();
+    metadata.insert("outcome".to_owned(), Value::from("denied"));
+    if let Some(id) = decision_id {
+        for told in [&mut data, &mut metadata] {
+            told.insert("decision_id".to_owned(), Value::from(id));
+        }
+    }
     let body = json!({
         "jsonrpc": "2.0",
         "id": null,
@@ -65,7 +73,7 @@ pub fn of_failure(failure: Failure) -> CheckResponse {
             "code": failure.status(),
             // An unfit reply's details are ours to know, not the client's.
             "message": "the call was not decided and did not go through",
-            "data": { "reason": failure.reason() },
+            "data": data,
         },
     });
     let mut headers = vec![overwrite("content-type", "application/json".to_owned())];
@@ -73,10 +81,6 @@ pub fn of_failure(failure: Failure) -> CheckResponse {
         headers.push(overwrite("retry-after", "1".to_owned()));
     }
     let status = i32::from(failure.status());
-    let metadata = Map::from_iter([
-        ("outcome".to_owned(), Value::from("denied")),
-        ("reason".to_owned(), Value::from(failure.reason())),
-    ]);
     denial(
         status,
         headers,

@@ -1,5 +1,6 @@
 //! A decider that does what the path says, a server around it, and clients.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -26,13 +27,28 @@ pub(super) struct Scripted {
     pub(super) entered: Notify,
     pub(super) dropped: Notify,
     pub(super) release: Notify,
+    under_way: AtomicUsize,
 }
 
-struct Dropping<'a>(&'a Notify);
+/// Of a decision that takes its time: counted while it lasts, told when it ends.
+struct Dropping<'a>(&'a Scripted);
 
 impl Drop for Dropping<'_> {
     fn drop(&mut self) {
-        self.0.notify_one();
+        self.0.under_way.fetch_sub(1, Ordering::SeqCst);
+        self.0.dropped.notify_one();
+    }
+}
+
+impl Scripted {
+    /// How many decisions that take their time are being made.
+    pub(super) fn under_way(&self) -> usize {
+        self.under_way.load(Ordering::SeqCst)
+    }
+
+    fn begin(&self) -> Dropping<'_> {
+        self.under_way.fetch_add(1, Ordering::SeqCst);
+        Dropping(self)
     }
 }
 
@@ -44,10 +60,11 @@ impl Decider for Scripted {
         match path.as_str() {
             "/panic" => panic!("as the path says"),
             "/never" => {
-                let _dropping = Dropping(&self.dropped);
+                let _dropping = self.begin();
                 std::future::pending().await
             }
             "/wait" => {
+                let _dropping = self.begin();
                 self.release.notified().await;
                 allow("alice")
             }
@@ -65,7 +82,7 @@ impl Decider for Scripted {
         }
     }
 
-    fn denied_by_wire(&self, reason: &'static str, _: &Gateway) {
+    fn denied_by_wire(&self, reason: &'static str, _: &Gateway, _: Option<&str>) {
         self.unasked.lock().unwrap().push(reason);
     }
 }

@@ -17,6 +17,7 @@ fn read(attributes: AttributeContext) -> Result<Exchange, Failure> {
         received: Timestamp::UNIX_EPOCH,
         started,
         deadline: started,
+        fate: Fate::default(),
     };
     exchange(
         CheckRequest {
@@ -83,6 +84,7 @@ fn refuses_a_check_without_an_http_request() {
         received: Timestamp::UNIX_EPOCH,
         started,
         deadline: started,
+        fate: Fate::default(),
     };
     let nothing = CheckRequest { attributes: None };
     assert_eq!(exchange(nothing, frame).unwrap_err(), Failure::NoHttpRequest);

@@ -228,12 +228,13 @@ fn a_failure_is_a_denial_in_json_with_its_reason() {
         ),
         (Failure::TooLarge, 413, "check_too_large"),
         (Failure::Unreadable, 503, "check_unreadable"),
+        (Failure::Overloaded, 503, "overloaded"),
         (Failure::DeadlinePassed, 503, "deadline_passed"),
         (Failure::Panicked, 503, "internal_fault"),
         (Failure::UnfitReply(Unfit::Name), 503, "reply_unfit"),
     ];
     for (failure, status, reason) in cases {
-        let response = of_failure(failure);
+        let response = of_failure(failure, None);
         assert_ne!(response.status.as_ref().unwrap().code, 0);
         let metadata = metadata::to_json(response.dynamic_metadata.clone().unwrap()).unwrap();
         assert_eq!(

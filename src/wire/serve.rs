@@ -1,0 +1,133 @@
+//! HTTP/2 on accepted connections: within bounds, until they are old or the service stops.
+//!
+//! tonic's own server would do, but that it calls a service only when a stream's task has its turn: by then nobody
+//! knows how many others wait ([`Guard`]).
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tonic::service::Routes;
+
+use super::check::{Guard, Rules};
+use super::connection::Connection;
+use super::settings::Settings;
+
+/// How long a peer may leave a keepalive ping unanswered.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Windows in which a body of the usual size arrives without waiting for an update.
+const STREAM_WINDOW: u32 = 1024 * 1024;
+const CONNECTION_WINDOW: u32 = 4 * STREAM_WINDOW;
+/// What is kept of an answer that the peer doesn't take, for each stream; the rest stays with the answer.
+const SEND_BUFFER: usize = 64 * 1024;
+/// All header fields of a gRPC call, decoded. Those of the client's request are in the message.
+const HEADER_LIST: u32 = 16 * 1024;
+/// Streams that the peer reset before they were looked at (CVE-2023-44487): with more, the connection ends.
+const RESET_BY_PEER: usize = 20;
+/// Streams that were reset for what the peer did wrong on them: with more, the connection ends.
+const RESET_BY_US: usize = 256;
+
+/// What every connection is served with.
+pub(super) struct Server {
+    builder: http2::Builder<TokioExecutor>,
+    services: Routes,
+    rules: Arc<Rules>,
+    age: Option<Duration>,
+    grace: Duration,
+}
+
+impl Server {
+    pub(super) fn new(settings: &Settings, services: Routes, rules: Rules) -> Self {
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(settings.max_concurrent_streams)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_send_buf_size(SEND_BUFFER)
+            .max_header_list_size(HEADER_LIST)
+            .max_pending_accept_reset_streams(RESET_BY_PEER)
+            .max_local_error_reset_streams(RESET_BY_US)
+            .keep_alive_interval(settings.keepalive)
+            .keep_alive_timeout(KEEPALIVE_TIMEOUT);
+        Self {
+            builder,
+            services: services.prepare(),
+            rules: Arc::new(rules),
+            age: settings.max_connection_age,
+            grace: settings.shutdown_grace,
+        }
+    }
+
+    /// Serves what comes in until nothing more does; then says goodbye to every connection and waits for their
+    /// ends. Dropped, it cuts them.
+    pub(super) async fn run(self, mut incoming: mpsc::Receiver<Connection>) {
+        let (closing, stopped) = watch::channel(false);
+        let mut open = JoinSet::new();
+        loop {
+            tokio::select! {
+                next = incoming.recv() => match next {
+                    Some(connection) => {
+                        open.spawn(self.serve(connection, stopped.clone()));
+                    }
+                    None => break,
+                },
+                Some(_) = open.join_next() => {}
+            }
+        }
+        closing.send_replace(true);
+        while open.join_next().await.is_some() {}
+    }
+
+    fn serve(
+        &self,
+        connection: Connection,
+        stopped: watch::Receiver<bool>,
+    ) -> impl Future<Output = ()> + use<> {
+        let guard = Guard::new(
+            self.services.clone(),
+            connection.asking().clone(),
+            Arc::clone(&self.rules),
+        );
+        let serving = self.builder.serve_connection(TokioIo::new(connection), guard);
+        let (age, grace) = (self.age, self.grace);
+        async move {
+            let mut serving = pin!(serving);
+            tokio::select! {
+                ended = &mut serving => return tell(ended),
+                () = goodbye(age, stopped) => serving.as_mut().graceful_shutdown(),
+            }
+            // Each check on it is answered in time; a peer that doesn't take the answers is not waited for.
+            match timeout(grace, serving).await {
+                Ok(ended) => tell(ended),
+                Err(_) => tracing::debug!("a connection was cut: its peer took neither answers nor goodbye"),
+            }
+        }
+    }
+}
+
+/// When a connection has to go.
+async fn goodbye(age: Option<Duration>, mut stopped: watch::Receiver<bool>) {
+    let old = async {
+        match age {
+            Some(age) => sleep(age).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = old => {}
+        // Nobody left to say stop is a stop too.
+        _ = stopped.wait_for(|stopped| *stopped) => {}
+    }
+}
+
+fn tell(ended: Result<(), hyper::Error>) {
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended with an error");
+    }
+}
