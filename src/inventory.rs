@@ -11,6 +11,7 @@ pub mod headers;
 mod instance;
 mod load;
 pub mod name;
+mod normal;
 pub mod operation;
 mod overrides;
 pub mod place;
@@ -22,6 +23,7 @@ pub mod shape;
 #[cfg(test)]
 mod testing;
 pub mod tool;
+pub mod unseen;
 mod weight;
 
 use std::collections::HashMap;
@@ -38,6 +40,7 @@ pub use problem::Problem;
 pub use route::{RouteError, Routes};
 pub use server::{Denials, Disclosure, Requirement, Server};
 pub use tool::Tool;
+pub use unseen::{Unseen, Why};
 
 /// The tools of every server, as approved.
 #[derive(Debug, Default)]

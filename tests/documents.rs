@@ -154,7 +154,7 @@ fn console(snippet: &Snippet) {
                 succeeds(place, "make", &words);
             }
             "mcp-authz" => {
-                if ["serve", "demo", "tools", "token"].contains(&words[0]) {
+                if ["serve", "demo", "token"].contains(&words[0]) || words.starts_with(&["tools", "pull"]) {
                     words.push("--help");
                 }
                 mcp_authz(place, &words);

@@ -1,4 +1,4 @@
-//! `tools pull`.
+//! `tools pull`, `tools show`.
 
 use clap::Subcommand;
 
@@ -6,6 +6,8 @@ use super::{Outcome, Terminal};
 
 mod live;
 mod pull;
+mod report;
+mod show;
 
 /// The tools of MCP servers, as policies know them
 #[derive(Debug, clap::Args)]
@@ -17,14 +19,16 @@ pub struct ToolsArgs {
 #[derive(Debug, Subcommand)]
 enum Command {
     Pull(pull::Args),
+    Show(show::Args),
 }
 
-/// Runs `tools pull`.
+/// Runs a command on tools.
 ///
 /// # Errors
 /// The server can't be asked, or a file can't be used.
 pub async fn run(args: ToolsArgs, terminal: Terminal) -> miette::Result<Outcome> {
     match args.command {
         Command::Pull(args) => pull::run(args, terminal).await,
+        Command::Show(args) => show::run(&args, terminal),
     }
 }

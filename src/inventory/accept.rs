@@ -7,12 +7,16 @@ use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use serde_json::{Value, json};
 
 use super::instance::{Instance, Strict};
+use super::normal::{self, Engine, Normal};
+use super::overrides::Undeclared;
 use super::shape::referred;
 use super::weight;
 use crate::mcp::json::Object;
 
 /// How often a schema may ask something of one value.
 const MAX_WEIGHT: u64 = 10_000;
+/// Steps back in one text, where a `pattern` is run by backtracking.
+const MAX_BACKTRACKS: usize = 1_000;
 /// Compiled size of one `pattern`.
 const PATTERN_SIZE: usize = 1 << 20;
 /// Characters of a name or an enumeration that are told.
@@ -47,6 +51,8 @@ pub(crate) struct Acceptance {
 enum Declared {
     /// It says itself what else there may be.
     BySchema,
+    /// It says nothing of any argument. MCP 2025-11-25, «Tool»: `{"type": "object"}` accepts any object.
+    Silent,
     /// It is silent about others than these.
     Names(HashSet<String>, Option<Box<Validator<Strict>>>),
 }
@@ -55,15 +61,26 @@ impl Acceptance {
     /// Compiles a schema.
     ///
     /// # Errors
-    /// Why it can't be: no valid schema, a `$ref` to elsewhere (named), a pattern that no linear engine runs.
-    pub(crate) fn compile(schema: &Value) -> Result<Self, String> {
+    /// Why it can't be: no valid schema, a `$ref` to elsewhere (named), names by a pattern that no linear engine runs.
+    pub(crate) fn compile(normal: &Normal) -> Result<Self, String> {
+        if let Some(pattern) = normal.costly_names.first() {
+            return Err(format!(
+                "the pattern of names `{}` can't be run in linear time",
+                bounded(pattern)
+            ));
+        }
+        let schema = &normal.schema;
         let (flat, nested) = weight::of(schema);
         if flat > MAX_WEIGHT {
             return Err(format!(
                 "its references ask the same of a value {flat} times over: more than {MAX_WEIGHT}"
             ));
         }
-        let validator = build(schema)?;
+        let engine = match normal.backtracking.is_empty() {
+            true => Engine::Linear,
+            false => Engine::Backtracking,
+        };
+        let validator = build(schema, engine)?;
         Ok(Self {
             validator,
             explains: nested <= MAX_WEIGHT,
@@ -71,9 +88,18 @@ impl Acceptance {
         })
     }
 
+    /// Whether the schema says nothing of any argument, so that all pass.
+    pub(crate) const fn is_silent(&self) -> bool {
+        matches!(self.declared, Declared::Silent)
+    }
+
     /// # Errors
     /// The first argument that doesn't fit.
-    pub(crate) fn check(&self, arguments: &Object, undeclared: bool) -> Result<(), ArgumentError> {
+    pub(crate) fn check(
+        &self,
+        arguments: &Object,
+        undeclared: Option<Undeclared>,
+    ) -> Result<(), ArgumentError> {
         let instance = Instance::Object(arguments);
         if !self.validator.is_valid(instance) {
             // Should the two validations ever disagree, the arguments don't fit.
@@ -83,6 +109,10 @@ impl Acceptance {
                 .flatten();
             return Err(error.map_or_else(unexplained, |error| told(&error, arguments)));
         }
+        let undeclared = match undeclared {
+            Some(said) => said == Undeclared::Allow,
+            None => self.is_silent(),
+        };
         if undeclared {
             return Ok(());
         }
@@ -106,14 +136,36 @@ fn unexplained() -> ArgumentError {
     }
 }
 
-/// Offline: what a schema refers to must be in it. The linear engine: no pattern takes longer than its text.
-fn build(schema: &Value) -> Result<Validator<Strict>, String> {
-    jsonschema::options_for::<Strict>()
+/// A schema as arguments are checked against it.
+pub(crate) fn normal(schema: &Value) -> Normal {
+    normal::of(schema, |pattern| {
+        let alone = json!({ "pattern": pattern });
+        [Engine::Linear, Engine::Backtracking]
+            .into_iter()
+            .find(|engine| build(&alone, *engine).is_ok())
+    })
+}
+
+/// Offline: what a schema refers to must be in it. The linear engine: no pattern takes longer than its text; the other one
+/// gives up in time, and what it gave up on doesn't fit.
+fn build(schema: &Value, engine: Engine) -> Result<Validator<Strict>, String> {
+    let options = jsonschema::options_for::<Strict>()
         .with_draft_unless_declared(schema)
-        .offline()
-        .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_SIZE))
-        .build(schema)
-        .map_err(|error| reason(&error))
+        // Annotations, as of 2019-09: what a server takes for a URL or a date is its own business (a WHATWG URL is
+        // often no RFC 3986 one), and policies see the text as it is.
+        .should_validate_formats(false)
+        .without_content_media_type_support("application/json")
+        .without_content_encoding_support("base64")
+        .offline();
+    let options = match engine {
+        Engine::Linear => options.with_pattern_options(PatternOptions::regex().size_limit(PATTERN_SIZE)),
+        Engine::Backtracking => options.with_pattern_options(
+            PatternOptions::fancy_regex()
+                .backtrack_limit(MAX_BACKTRACKS)
+                .size_limit(PATTERN_SIZE),
+        ),
+    };
+    options.build(schema).map_err(|error| reason(&error))
 }
 
 /// MCP: without `$schema`, a schema is of draft 2020-12.
@@ -152,6 +204,9 @@ impl Declared {
         if collected.explicit {
             return Ok(Self::BySchema);
         }
+        if !collected.declares {
+            return Ok(Self::Silent);
+        }
         let patterns = if collected.patterns.is_empty() {
             None
         } else {
@@ -160,7 +215,7 @@ impl Declared {
                 .iter()
                 .map(|pattern| json!({ "pattern": pattern }))
                 .collect();
-            Some(Box::new(build(&json!({ "anyOf": any }))?))
+            Some(Box::new(build(&json!({ "anyOf": any }), Engine::Linear)?))
         };
         Ok(Self::Names(collected.names, patterns))
     }
@@ -168,6 +223,7 @@ impl Declared {
     fn allows(&self, name: &str) -> bool {
         match self {
             Self::BySchema => true,
+            Self::Silent => false,
             Self::Names(names, patterns) => {
                 names.contains(name)
                     || patterns
@@ -184,7 +240,10 @@ impl Declared {
 struct Collected {
     names: HashSet<String>,
     patterns: Vec<String>,
+    /// It says which others there may be.
     explicit: bool,
+    /// It says which there are, or that there is none.
+    declares: bool,
     /// Where it has been, by address: references may lead back, or to one place many times.
     seen: HashSet<usize>,
 }
@@ -200,8 +259,12 @@ impl Collected {
         for (keyword, value) in schema {
             match (keyword.as_str(), value) {
                 ("additionalProperties" | "unevaluatedProperties", _) => self.explicit = true,
-                ("properties", Value::Object(properties)) => self.names.extend(properties.keys().cloned()),
+                ("properties", Value::Object(properties)) => {
+                    self.declares = true;
+                    self.names.extend(properties.keys().cloned());
+                }
                 ("patternProperties", Value::Object(patterns)) => {
+                    self.declares = true;
                     self.patterns.extend(patterns.keys().cloned());
                 }
                 ("allOf" | "anyOf" | "oneOf", Value::Array(parts)) => {
@@ -280,6 +343,9 @@ fn expected(kind: &ValidationErrorKind) -> String {
         Kind::MultipleOf { multiple_of } => format!("a multiple of {multiple_of}"),
         Kind::MinLength { limit } => format!("a string of at least {limit} characters"),
         Kind::MaxLength { limit } => format!("a string of at most {limit} characters"),
+        Kind::BacktrackLimitExceeded { .. } => {
+            "a string that its pattern can be checked on in a reasonable number of steps".to_owned()
+        }
         Kind::Pattern { pattern } => format!("a string that matches `{}`", bounded(pattern)),
         Kind::Format { format } => format!("a string of the format `{}`", bounded(format)),
         Kind::MinItems { limit } => format!("at least {limit} items"),

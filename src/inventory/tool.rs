@@ -3,12 +3,12 @@
 use aws_lc_rs::digest;
 use serde_json::Value;
 
-use super::accept::{Acceptance, ArgumentError};
+use super::accept::{self, Acceptance, ArgumentError};
 use super::convert::{self, Converted};
 use super::headers::{self, HeaderArgument, HeaderError};
 use super::overrides::{Override, Undeclared};
-use super::place::Place;
 use super::shape::{self, Record};
+use super::unseen::Unseen;
 use super::{OperationKind, ServerName};
 use crate::mcp::json::Object;
 
@@ -40,7 +40,9 @@ pub struct Tool {
     pub digest: String,
     undeclared: Option<Undeclared>,
     shape: Record,
-    unseen: Vec<Place>,
+    unseen: Vec<Unseen>,
+    bounded: Vec<String>,
+    unchecked: Vec<String>,
     headers: Vec<HeaderArgument>,
     acceptance: Acceptance,
 }
@@ -61,7 +63,9 @@ impl Tool {
         }
         let hints = Hints::of(definition)?;
         let operation = said.operation.or_else(|| hints.operation());
-        let (shape, unseen) = shape::arguments(schema);
+        let normal = accept::normal(schema);
+        let (shape, unseen) = shape::arguments(&normal.schema);
+        let acceptance = Acceptance::compile(&normal).map_err(|error| format!("`inputSchema`: {error}"))?;
         let mut groups = said.groups.unwrap_or_default();
         groups.sort();
         groups.dedup();
@@ -79,8 +83,10 @@ impl Tool {
             undeclared: said.undeclared_arguments,
             shape,
             unseen,
+            bounded: normal.backtracking.into_iter().collect(),
+            unchecked: normal.unchecked.into_iter().collect(),
             headers: headers::annotated(schema)?,
-            acceptance: Acceptance::compile(schema).map_err(|error| format!("`inputSchema`: {error}"))?,
+            acceptance,
         })
     }
 
@@ -90,10 +96,7 @@ impl Tool {
     /// # Errors
     /// The first argument that doesn't fit.
     pub fn accept(&self, arguments: &Object, undeclared: bool) -> Result<(), ArgumentError> {
-        let undeclared = match self.undeclared {
-            Some(said) => said == Undeclared::Allow,
-            None => undeclared,
-        };
+        let undeclared = self.undeclared.or(undeclared.then_some(Undeclared::Allow));
         self.acceptance.check(arguments, undeclared)
     }
 
@@ -109,10 +112,28 @@ impl Tool {
         &self.shape
     }
 
-    /// The declared arguments that no policy can see: unions, free-form maps, mixed arrays.
+    /// The declared arguments that no policy can see, and why.
     #[must_use]
-    pub fn unseen(&self) -> &[Place] {
+    pub fn unseen(&self) -> &[Unseen] {
         &self.unseen
+    }
+
+    /// Whether the schema says nothing of any argument: then any pass, and policies see none of them.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.acceptance.is_silent() && self.undeclared != Some(Undeclared::Refuse)
+    }
+
+    /// Patterns of the schema that are run by backtracking, on texts of bounded length.
+    #[must_use]
+    pub fn bounded_patterns(&self) -> &[String] {
+        &self.bounded
+    }
+
+    /// Patterns of the schema that can't be run at all: what they ask for isn't checked.
+    #[must_use]
+    pub fn unchecked_patterns(&self) -> &[String] {
+        &self.unchecked
     }
 
     /// The arguments that must travel as `Mcp-Param-*` headers too (MCP 2026-07-28).

@@ -112,19 +112,26 @@ fn applies(rule: &Rule, tool: &Approved<'_>) -> bool {
 
 /// What to say of a place that no tool of the scope has.
 fn misspelt(place: &[String], scope: &[&Approved<'_>]) -> Option<(String, Option<String>)> {
-    if scope.iter().any(|tool| has(tool.tool.shape(), place)) {
+    if scope.iter().any(|tool| tool.tool.shape().has(place)) {
         return None;
     }
     let name = place.join(".");
-    let hidden = |tool: &&&Approved<'_>| tool.tool.unseen().iter().any(|unseen| unseen.is_read_by(place));
-    if let Some(tool) = scope.iter().find(hidden) {
-        let message = format!(
-            "no policy can see the argument `{name}` of `{}`",
-            tool.tool.action
-        );
+    let mut hidden = scope.iter().flat_map(|tool| {
+        let unseen = tool
+            .tool
+            .unseen()
+            .iter()
+            .filter(|unseen| unseen.place.is_read_by(place));
+        unseen.map(|unseen| (&tool.tool.action, unseen.why))
+    });
+    if let Some((action, why)) = hidden.next() {
         return Some((
-            message,
-            Some("Cedar has no type for what its schema allows there".to_owned()),
+            format!("no policy can see the argument `{name}` of `{action}`"),
+            Some(format!(
+                "its schema allows {}, for which Cedar has no type; {}",
+                why.cause(),
+                why.instead()
+            )),
         ));
     }
     let (last, parents) = place.split_last()?;
@@ -135,19 +142,6 @@ fn misspelt(place: &[String], scope: &[&Approved<'_>]) -> Option<(String, Option
     let message = format!("no tool in this policy's scope has the argument `{name}`");
     let help = crate::inventory::problem::closest(last, siblings.iter().copied());
     Some((message, help.map(|word| format!("did you mean `{word}`?"))))
-}
-
-fn has(record: &Record, place: &[String]) -> bool {
-    let Some((first, rest)) = place.split_first() else {
-        return true;
-    };
-    match record.get(first) {
-        None => false,
-        Some((_, attribute)) => match &attribute.shape {
-            Shape::Record(inner) => has(inner, rest),
-            _ => rest.is_empty(),
-        },
-    }
 }
 
 fn members<'a>(record: &'a Record, parents: &[String]) -> Vec<&'a str> {
@@ -166,7 +160,7 @@ fn unlisted(place: &[String], text: &str, scope: &[&Approved<'_>]) -> Option<Vec
     if first != "arguments" {
         return None;
     }
-    let having = scope.iter().filter(|tool| has(tool.tool.shape(), place));
+    let having = scope.iter().filter(|tool| tool.tool.shape().has(place));
     let lists: Option<Vec<Vec<String>>> = having.map(|tool| listed(&tool.schema, place)).collect();
     let mut all: Vec<String> = lists?.into_iter().flatten().collect();
     all.sort();

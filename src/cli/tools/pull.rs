@@ -1,18 +1,17 @@
 //! `tools pull`: a live server's tools into the policy directory, after a look at what policies will see of them.
 
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use miette::{IntoDiagnostic as _, WrapErr as _, miette};
-use serde::Serialize;
 use serde_json::{Value, json};
 use url::{Host, Url};
 
 use super::live::{self, Target};
-use crate::cli::{Outcome, Output, Terminal};
-use crate::inventory::{Files, Inventory, ServerName, Tool};
+use super::report::Report;
+use crate::cli::{Outcome, Terminal};
+use crate::inventory::{Files, Inventory, ServerName};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,8 +21,8 @@ Examples:
 
 /// Ask a live server for its tools and write them to `tools/<server>.json` of the policy directory
 ///
-/// Says which arguments policies can't see, and which tools nobody says what they do. Nothing is written if the
-/// tools can't be loaded.
+/// Says which arguments policies can't see and why, and which tools nobody says what they do. Nothing is written if
+/// the tools can't be loaded.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
@@ -85,10 +84,8 @@ pub(super) async fn run(args: Args, terminal: Terminal) -> miette::Result<Outcom
     };
     let path = args.policies.join("tools").join(format!("{}.json", args.server));
     write(&path, &text).wrap_err_with(|| format!("can't write {}", path.display()))?;
-    let report = Report::of(&args.server, &path, &inventory);
-    match terminal.output() {
-        Output::Json => terminal.json(&report)?,
-        Output::Table => terminal.print(report.words())?,
+    if let Some(tools) = inventory.server(&args.server) {
+        Report::of(tools, &path).print(terminal)?;
     }
     Ok(Outcome::Yes)
 }
@@ -180,100 +177,6 @@ fn write(path: &Path, text: &str) -> miette::Result<()> {
         let _ = std::fs::remove_file(&temporary);
     }
     written.into_diagnostic()
-}
-
-/// What was pulled.
-#[derive(Debug, Serialize)]
-struct Report {
-    server: String,
-    file: PathBuf,
-    tools: Vec<Line>,
-}
-
-/// One tool of it.
-#[derive(Debug, Serialize)]
-struct Line {
-    name: String,
-    operation: &'static str,
-    classified: bool,
-    groups: Vec<String>,
-    unseen_arguments: Vec<String>,
-    digest: String,
-}
-
-impl Line {
-    fn of(tool: &Tool) -> Self {
-        Self {
-            name: tool.name.clone(),
-            operation: tool.operation.as_str(),
-            classified: tool.classified,
-            groups: tool.groups.clone(),
-            unseen_arguments: tool.unseen().iter().map(ToString::to_string).collect(),
-            digest: tool.digest.clone(),
-        }
-    }
-}
-
-impl Report {
-    fn of(server: &ServerName, file: &Path, inventory: &Inventory) -> Self {
-        let tools = inventory
-            .server(server)
-            .into_iter()
-            .flat_map(crate::inventory::ServerTools::iter);
-        Self {
-            server: server.to_string(),
-            file: file.to_owned(),
-            tools: tools.map(Line::of).collect(),
-        }
-    }
-
-    fn words(&self) -> String {
-        let mut text = format!(
-            "{} of `{}` → {}",
-            match self.tools.len() {
-                1 => "1 tool".to_owned(),
-                many => format!("{many} tools"),
-            },
-            self.server,
-            self.file.display()
-        );
-        let unseen: Vec<String> = self
-            .tools
-            .iter()
-            .filter(|tool| !tool.unseen_arguments.is_empty())
-            .map(|tool| {
-                format!(
-                    "  {}: {}",
-                    tool.name.escape_debug(),
-                    tool.unseen_arguments.join(", ")
-                )
-            })
-            .collect();
-        if !unseen.is_empty() {
-            let list = unseen.join("\n");
-            // Writing to a string can't fail.
-            let _ = write!(
-                text,
-                "\n\nPolicies can't see these arguments (unions, free-form maps, mixed arrays):\n{list}"
-            );
-        }
-        let silent: Vec<String> = self
-            .tools
-            .iter()
-            .filter(|tool| !tool.classified)
-            .map(|tool| tool.name.escape_debug().to_string())
-            .collect();
-        if !silent.is_empty() {
-            let _ = write!(
-                text,
-                "\n\nNeither annotations nor overrides say what these do, so they count as `execute`:\n  {}\nSay it in tools/{}.overrides.yaml: tools: {{ {}: {{ operation: read }} }}",
-                silent.join(", "),
-                self.server,
-                silent.first().map_or("", String::as_str),
-            );
-        }
-        text
-    }
 }
 
 #[cfg(test)]

@@ -51,25 +51,33 @@ fn undeclared_arguments_pass_only_where_schema_or_configuration_say_so() {
     }
 }
 
+/// As real servers' lists have it: the tool takes arguments, and its schema doesn't say which.
 #[test]
-fn a_tool_without_a_schema_takes_no_arguments() {
-    let definition = json!({ "name": "t" });
-    let tool = super::super::Tool::new(
-        &"k".parse().unwrap(),
-        &definition,
-        super::super::overrides::Override::default(),
-    );
-    let tool = tool.unwrap();
-    assert!(tool.accept(&arguments(&json!({})), false).is_ok());
-    assert!(
-        tool.accept(&arguments(&json!({ "x": 1 })), false)
-            .unwrap_err()
-            .undeclared
-    );
+fn a_tool_whose_schema_says_nothing_takes_any_arguments_unless_the_overrides_refuse_them() {
+    let any = arguments(&json!({ "x": 1 }));
+    for definition in [
+        json!({ "name": "t" }),
+        json!({ "name": "t", "inputSchema": { "type": "object" } }),
+    ] {
+        for (said, passes) in [
+            (None, true),
+            (Some(Undeclared::Allow), true),
+            (Some(Undeclared::Refuse), false),
+        ] {
+            let said = crate::inventory::overrides::Override {
+                undeclared_arguments: said,
+                ..Default::default()
+            };
+            let tool = super::super::Tool::new(&"k".parse().unwrap(), &definition, said).unwrap();
+            assert_eq!(tool.accept(&any, false).is_ok(), passes, "{definition}");
+            assert_eq!(tool.is_silent(), passes, "{definition}");
+            assert!(tool.accept(&arguments(&json!({})), false).is_ok());
+        }
+    }
 }
 
 #[test]
-fn refuses_at_load_what_leads_elsewhere_or_cant_be_run_in_linear_time() {
+fn refuses_at_load_what_leads_elsewhere_or_is_no_schema() {
     for (schema, expected) in [
         (
             json!({ "properties": { "x": { "$ref": "https://evil.example/s.json" } } }),
@@ -84,12 +92,8 @@ fn refuses_at_load_what_leads_elsewhere_or_cant_be_run_in_linear_time() {
             "file:///etc/passwd",
         ),
         (
-            json!({ "properties": { "x": { "pattern": "(?=a)b" } } }),
-            "/properties/x/pattern",
-        ),
-        (
-            json!({ "properties": { "x": { "pattern": "(a)\\1" } } }),
-            "/properties/x/pattern",
+            json!({ "patternProperties": { "(?=a)b": {} } }),
+            "the pattern of names `(?=a)b` can't be run in linear time",
         ),
         (
             json!({ "properties": { "x": { "type": "strin" } } }),
@@ -221,8 +225,104 @@ fn schemas_that_refer_to_themselves_come_to_an_end() {
 
 #[test]
 fn the_name_of_an_argument_fills_no_answer() {
-    let error = tool(&json!({}))
+    let error = tool(&json!({ "properties": {} }))
         .accept(&arguments(&json!({ "x".repeat(10_000): 1 })), false)
         .unwrap_err();
     assert!(error.path.len() < 1_000);
+}
+
+/// zod writes its e-mail addresses so.
+const EMAIL: &str =
+    r"^(?!\.)(?!.*\.\.)([A-Za-z0-9_'+\-\.]*)[A-Za-z0-9_+-]@([A-Za-z0-9][A-Za-z0-9\-]*\.)+[A-Za-z]{2,}$";
+
+#[test]
+fn a_pattern_that_looks_around_is_checked_within_bounds() {
+    let schema = json!({ "properties": {
+        "to": { "type": "string", "pattern": EMAIL },
+        "again": { "type": "string", "pattern": r"^(a|aa)+\1$" },
+        "plain": { "type": "string", "pattern": "^a+$" },
+    } });
+    let tool = tool(&schema);
+    assert_eq!(tool.bounded_patterns().len(), 2);
+    assert!(tool.unseen().is_empty() && tool.unchecked_patterns().is_empty());
+    for (given, expected) in [
+        (json!({ "to": "ada.lovelace@example.org" }), ""),
+        (
+            json!({ "to": "ada..lovelace@example.org" }),
+            "/to: a string that matches",
+        ),
+        (json!({ "to": "a@b.org\n@c.org" }), "/to: a string that matches"),
+        (
+            json!({ "to": format!("{}@b.org", "a".repeat(5_000)) }),
+            "/to: a string of at most 4096 characters",
+        ),
+        (json!({ "again": "aaaa" }), ""),
+        (
+            json!({ "again": format!("{}b", "a".repeat(2_000)) }),
+            "/again: a string that its pattern can be checked on",
+        ),
+        (json!({ "plain": "a".repeat(100_000) }), ""),
+    ] {
+        let told = refused(&schema, &given, false);
+        assert!(
+            told.starts_with(expected) && told.is_empty() == expected.is_empty(),
+            "{given}: {told}"
+        );
+    }
+}
+
+#[test]
+fn a_pattern_that_nothing_can_run_is_not_checked_and_not_seen() {
+    let tool = tool(
+        &json!({ "properties": { "x": { "type": "string", "pattern": "\\p{Unheard}" }, "pattern": { "type": "string" } } }),
+    );
+    assert_eq!(tool.unchecked_patterns(), ["\\p{Unheard}"]);
+    assert!(
+        tool.accept(&arguments(&json!({ "x": "anything", "pattern": "(" })), false)
+            .is_ok()
+    );
+    assert_eq!(tool.unseen().len(), 1);
+    assert!(tool.shape().has(&["pattern"]) && !tool.shape().has(&["x"]));
+}
+
+/// A server's own idea of a URL or of base64 is not asked for.
+#[test]
+fn formats_and_contents_are_annotations_in_every_draft() {
+    for draft in [
+        "http://json-schema.org/draft-07/schema#",
+        "https://json-schema.org/draft/2020-12/schema",
+    ] {
+        let schema = json!({ "$schema": draft, "properties": {
+            "url": { "type": "string", "format": "uri" },
+            "blob": { "type": "string", "contentEncoding": "base64", "contentMediaType": "application/json" },
+        } });
+        assert_eq!(
+            refused(
+                &schema,
+                &json!({ "url": "https://example.org/ü b", "blob": "no" }),
+                false
+            ),
+            "",
+            "{draft}"
+        );
+    }
+}
+
+#[test]
+fn what_openapi_lets_be_null_may_be_null() {
+    let schema = json!({ "properties": {
+        "a": { "type": "string", "nullable": true },
+        "b": { "type": "string", "enum": ["x"], "nullable": true },
+        "c": { "type": "string", "nullable": false },
+        "nullable": { "type": "boolean" },
+    } });
+    assert_eq!(
+        refused(&schema, &json!({ "a": null, "b": null, "nullable": true }), false),
+        ""
+    );
+    assert_eq!(
+        refused(&schema, &json!({ "a": 1 }), false),
+        "/a: null or a string"
+    );
+    assert_eq!(refused(&schema, &json!({ "c": null }), false), "/c: a string");
 }

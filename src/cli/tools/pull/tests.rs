@@ -8,6 +8,7 @@ use clap::Parser;
 
 use super::*;
 use crate::cli::Color;
+use crate::cli::Output;
 
 mod tls;
 
@@ -123,8 +124,9 @@ async fn every_page_is_written_as_the_server_wrote_it_in_the_order_of_names() {
             .contains(&"notifications/initialized".to_owned())
     );
     let inventory = Inventory::load(folder.path()).unwrap();
-    let report = Report::of(&"k".parse().unwrap(), Path::new("tools/k.json"), &inventory);
-    insta::assert_snapshot!(report.words());
+    let tools = inventory.server(&"k".parse().unwrap()).unwrap();
+    let report = Report::of(tools, Path::new("tools/k.json"));
+    insta::assert_snapshot!(report.words(Terminal::new(Output::Table, Color::Never)));
 }
 
 #[tokio::test]
