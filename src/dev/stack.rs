@@ -237,7 +237,9 @@ impl Stack {
         command
             .arg("-c")
             .arg(&path)
-            .args(["--concurrency", "2", "--disable-hot-restart"]);
+            .args(["--concurrency", "2", "--disable-hot-restart"])
+            // Whoever reads the access log wants to see now what happened now.
+            .args(["--file-flush-interval-msec", "200"]);
         self.start_part("envoy", &command)
     }
 

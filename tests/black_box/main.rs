@@ -22,3 +22,4 @@ mod paths;
 mod reload;
 mod sdks;
 mod streams;
+mod threats;

@@ -14,6 +14,7 @@ pub(crate) mod caller;
 pub(crate) mod conformance;
 pub(crate) mod node;
 pub(crate) mod raw;
+pub(crate) mod table;
 
 /// One runtime for all tests: what a part's task was spawned on must outlive the test that happened to be first.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
