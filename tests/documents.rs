@@ -280,6 +280,12 @@ fn agentgateway(snippet: &Snippet, parsed: &Value) {
     assert_eq!(found[&format!("{body}.packAsBytes")], true);
     let listen = Config::default().grpc.listen.unwrap().to_string();
     assert_eq!(found["extAuthz.host"], listen.as_str());
+    let shipped = yaml("envoy/agentgateway.yaml", &page("envoy/agentgateway.yaml"));
+    assert!(
+        says_somewhere(&shipped, parsed),
+        "{}: not so in envoy/agentgateway.yaml",
+        snippet.place
+    );
 }
 
 /// The first key of a YAML snippet says whose it is.

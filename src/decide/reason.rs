@@ -131,6 +131,7 @@ reasons! {
     HeaderMissing "header_missing" "A header is missing that this version requires";
     HeaderMismatch "header_mismatch" "A header and the body disagree";
     HeaderInvalid "header_invalid" "A header must be sent once, in visible ASCII";
+    HeaderLookalike "header_lookalike" "The name of a header has `_` where one of MCP's or of the gateway's has `-`";
     SessionInvalid "session_invalid" "`Mcp-Session-Id` must be sent once, in visible ASCII of reasonable length";
     LastEventInvalid "last_event_invalid" "`Last-Event-ID` must be sent once, as text of reasonable length";
     VersionUnknown "version_unknown" "The version of MCP is not one that is read";

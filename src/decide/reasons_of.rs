@@ -103,6 +103,7 @@ const fn of_refusal(refusal: &Refusal) -> Reason {
         Refusal::HeaderMissing { .. } => Reason::HeaderMissing,
         Refusal::HeaderMismatch { .. } => Reason::HeaderMismatch,
         Refusal::HeaderInvalid { .. } => Reason::HeaderInvalid,
+        Refusal::HeaderLookalike => Reason::HeaderLookalike,
         Refusal::SessionInvalid => Reason::SessionInvalid,
         Refusal::LastEventInvalid => Reason::LastEventInvalid,
         Refusal::VersionUnknown { .. } => Reason::VersionUnknown,

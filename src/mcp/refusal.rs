@@ -275,6 +275,9 @@ refusals! {
         header: &'static str
     };
     /// HTTP 400, −32600.
+    "header_lookalike" "the name of a header has `_` where one of MCP's or of the gateway's has `-`"
+    HeaderLookalike;
+    /// HTTP 400, −32600.
     "session_invalid" "`Mcp-Session-Id` must be sent once, in visible ASCII of reasonable length"
     SessionInvalid;
     /// HTTP 400, −32600.

@@ -14,10 +14,25 @@ pub(super) enum Verb {
 /// Frameworks that heed these run another method than the gateway saw.
 const OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
+/// How the headers begin that the gateway writes, and those that are held against the body.
+const OURS: [&str; 2] = ["x-mcp-", "mcp-"];
+
+/// CGI's naming (RFC 3875 §4.1.18), which WSGI and others took over, makes one header of `x_mcp_user` and `x-mcp-user`.
+/// Not every gateway keeps the former out, and the latter is what was decided on.
+fn looks_like_ours(name: &str) -> bool {
+    name.contains('_') && {
+        let read = name.replace('_', "-");
+        OURS.iter().any(|prefix| read.starts_with(prefix))
+    }
+}
+
 /// The method, spelt exactly (RFC 9110 §9.1: it is case-sensitive).
 pub(super) fn verb(exchange: &Exchange) -> Result<Verb, Refusal> {
     if OVERRIDES.iter().any(|name| exchange.headers.contains(name)) {
         return Err(Refusal::MethodOverride);
+    }
+    if exchange.headers.iter().any(|(name, _)| looks_like_ours(name)) {
+        return Err(Refusal::HeaderLookalike);
     }
     match exchange.method.as_str() {
         "POST" => Ok(Verb::Post),

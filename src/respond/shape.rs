@@ -119,6 +119,7 @@ pub const fn of(reason: Reason) -> Shape {
         }
         R::VersionUnknown => http(400, UNSUPPORTED_VERSION),
         R::MethodOverride
+        | R::HeaderLookalike
         | R::ContentLength
         | R::BodyAmbiguous
         | R::BodyWithGet

@@ -9,6 +9,7 @@
 
 mod parts;
 
+mod agentgateway;
 mod audit;
 mod bodies;
 mod browsers;
@@ -18,6 +19,7 @@ mod conformance;
 mod demo;
 mod envoy_config;
 mod faults;
+mod inspector;
 mod paths;
 mod reload;
 mod sdks;

@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
 
+pub(crate) mod agentgateway;
 pub(crate) mod audit;
 pub(crate) mod caller;
 pub(crate) mod conformance;

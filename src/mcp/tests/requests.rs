@@ -49,6 +49,10 @@ fn refuses_bodies_that_are_not_plain_json() {
         (&[JSON, ("x-http-method-override", "DELETE")], MethodOverride),
         (&[JSON, ("x-http-method", "GET")], MethodOverride),
         (&[JSON, ("x-method-override", "POST")], MethodOverride),
+        (&[JSON, ("x_mcp_user", "root")], HeaderLookalike),
+        (&[JSON, ("x-mcp_user", "root")], HeaderLookalike),
+        (&[JSON, ("X_MCP-Agent", "root")], HeaderLookalike),
+        (&[JSON, ("mcp_method", "ping")], HeaderLookalike),
     ];
     for (headers, why) in cases {
         assert_eq!(refusal(&exchange("POST", headers, PING)), *why, "{headers:?}");
