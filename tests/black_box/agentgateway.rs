@@ -25,6 +25,7 @@ fn a_call_goes_through_with_our_headers_alone() {
             .iter()
             .fold(ground.allowed(), |request, name| with(request, name, "root"));
         let request = with(request, "x-forwarded-client-cert", format!("URI={UNTRUSTED}"));
+        let request = with(request, "x-request-id", "mine");
         let reply = ground.send(request).await;
         assert_eq!(reply.seen("x-mcp-user").as_deref(), Some("dan"));
         assert_eq!(reply.seen("x-mcp-workload").as_deref(), Some(TRUSTED));
@@ -39,6 +40,8 @@ fn a_call_goes_through_with_our_headers_alone() {
             reply.seen("x-mcp-decision-id").as_deref(),
             record["decision_id"].as_str()
         );
+        // As docs/agentgateway.md says.
+        assert_eq!(record["request_id"], "mine");
     });
 }
 

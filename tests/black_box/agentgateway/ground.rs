@@ -168,7 +168,7 @@ impl Ground {
     }
 
     pub(super) async fn record(&self, number: usize) -> Value {
-        self.records(number).await.remove(number - 1)
+        self.records(number).await.remove(number.saturating_sub(1))
     }
 }
 

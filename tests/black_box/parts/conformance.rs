@@ -196,7 +196,7 @@ fn read(results: &Path) -> Results {
         let folder = folder.unwrap();
         let name = folder.file_name().into_string().unwrap();
         let scenario = name.strip_prefix("server-").unwrap();
-        let scenario = &scenario[..scenario.len() - TIME];
+        let (scenario, _) = scenario.split_at(scenario.len().saturating_sub(TIME));
         let text = std::fs::read_to_string(folder.path().join("checks.json")).unwrap();
         let checks: Vec<Value> = serde_json::from_str(&text).unwrap();
         for check in checks {

@@ -15,7 +15,7 @@ pub(crate) fn tool(path: &str) -> Command {
         program.display()
     );
     let mut command = Command::new("node");
-    let preload = format!("--import {}", tools.join("preload.mjs").display());
+    let preload = format!("--import \"{}\"", tools.join("preload.mjs").display());
     command.arg(program).env("NODE_OPTIONS", preload);
     command
 }
