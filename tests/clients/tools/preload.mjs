@@ -1,7 +1,7 @@
 // Loaded before a tool that knows nothing of client certificates (NODE_OPTIONS=--import …): every connection of the
 // process is TLS, shows the certificate in MCP_CLIENT_CERTIFICATE, and trusts the authority in MCP_CLIENT_AUTHORITY
 // alone. A Host header of another name doesn't change whose certificate is expected.
-import { readFileSync } from 'node:fs';
+import fs, { readFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
 import { register } from 'node:module';
@@ -20,4 +20,4 @@ if (certificate) {
   http.request = https.request;
 }
 
-register('./node20.mjs', import.meta.url);
+if (fs.globSync === undefined) register('./node20.mjs', import.meta.url);
