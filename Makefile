@@ -1,6 +1,6 @@
 # `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak bench lint format tools
+.PHONY: help demo test soak bench fuzz lint format tools
 
 CARGO ?= cargo
 
@@ -27,6 +27,9 @@ bench: ## What a check costs, against a server that only says yes; writes docs/b
 	@command -v h2load >/dev/null || { echo "h2load is missing: apt-get install nghttp2-client (Debian), or its like"; exit 1; }
 	$(CARGO) build --release --bin mcp-authz --example always_allow --example bench
 	python3 bench/bench.py
+
+fuzz: ## Looks for bytes that break what is checked of any bytes, MINUTES in all (TARGETS="reader xfcc": only those)
+	scripts/fuzz.sh run $(MINUTES) $(TARGETS)
 
 lint: ## Formatting and clippy, warnings are errors
 	$(CARGO) fmt --check

@@ -1,0 +1,24 @@
+//! What must hold of any bytes whatsoever. A check takes bytes and panics where something doesn't hold.
+//!
+//! Two run them: libFuzzer (`targets/`), which looks for bytes that break one, and `cargo test`
+//! (`tests/fuzz_corpora.rs`), which replays every file in `corpora/` and `regressions/`.
+
+pub mod check_request;
+pub mod headers;
+pub mod http;
+pub mod json;
+pub mod message;
+pub mod reader;
+pub mod tokens;
+pub mod world;
+pub mod xfcc;
+
+/// Every check by the name of its target.
+pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+    ("reader", reader::check),
+    ("message", message::check),
+    ("headers", headers::check),
+    ("xfcc", xfcc::check),
+    ("tokens", tokens::check),
+    ("check_request", check_request::check),
+];
