@@ -8,6 +8,7 @@ use std::sync::Arc;
 use cedar_policy::RestrictedExpression;
 
 use super::exact;
+use super::normal::MAX_BACKTRACKED;
 use super::place::Place;
 use super::shape::{Record, Shape};
 use crate::mcp::json::{Object, Value};
@@ -44,6 +45,11 @@ pub(crate) fn convert(shape: &Record, arguments: &Object) -> Converted {
             omitted: vec![Place::at([""; 0])],
         },
     }
+}
+
+/// Whether the text's pattern has been checked.
+fn is_short(text: &str) -> bool {
+    text.chars().nth(MAX_BACKTRACKED).is_none()
 }
 
 /// The record without attributes.
@@ -108,6 +114,9 @@ impl Converting {
                 exact::decimal(number).map(RestrictedExpression::new_decimal)
             }
             (Shape::String, Value::String(text)) => Some(RestrictedExpression::new_string(text.clone())),
+            (Shape::ShortString, Value::String(text)) if is_short(text) => {
+                Some(RestrictedExpression::new_string(text.clone()))
+            }
             (Shape::Set(element), Value::Array(items)) => self.set(element, items),
             (Shape::Record(record), Value::Object(object)) => self.record(record, object),
             _ => None,

@@ -1,8 +1,8 @@
 //! A tool's schema as servers mean it, where JSON Schema alone would refuse what they take.
 //!
-//! - `nullable: true` beside a `type` (OpenAPI 3.0 §4.7.24.1) is a keyword that JSON Schema doesn't know: `null` is let in.
+//! - `nullable: true` beside a `type` (`OpenAPI` 3.0 §4.7.24.1) is a keyword that JSON Schema doesn't know: `null` is let in.
 //! - a `pattern` that looks around or back can't be run in linear time: it is run by backtracking within a budget, on texts of
-//!   bounded length (`docs/decisions/0112-patterns-beyond-the-linear-engine.md`);
+//!   bounded length; policies don't see longer ones (`docs/decisions/0112-patterns-beyond-the-linear-engine.md`);
 //! - a `pattern` that can't be run at all isn't checked, and policies don't see the texts that it stands for.
 
 use std::collections::BTreeSet;
@@ -11,8 +11,10 @@ use serde_json::{Value, json};
 
 /// Stands in the schema for a `pattern` that can't be run. A server that writes it itself hides its own argument.
 pub(crate) const UNCHECKED: &str = "x-mcp-authz-unchecked-pattern";
+/// Stands in the schema for a `pattern` that is run by backtracking.
+pub(crate) const BOUNDED: &str = "x-mcp-authz-bounded-pattern";
 /// Characters of a text that a pattern is run on by backtracking.
-pub(crate) const MAX_BACKTRACKED: u64 = 4_096;
+pub(crate) const MAX_BACKTRACKED: usize = 1_024;
 
 /// Which engine runs a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,16 +67,21 @@ fn walk(schema: &mut Value, visit: &mut impl FnMut(&mut Keywords)) {
     let Value::Object(keywords) = schema else {
         return;
     };
-    visit(keywords);
-    for (keyword, value) in keywords {
+    for (keyword, value) in keywords.iter_mut() {
         match (keyword.as_str(), value) {
             (
                 "properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas"
                 | "dependencies",
                 Value::Object(parts),
-            ) => parts.values_mut().for_each(|part| walk(part, visit)),
+            ) => {
+                for part in parts.values_mut() {
+                    walk(part, visit);
+                }
+            }
             ("allOf" | "anyOf" | "oneOf" | "prefixItems" | "items", Value::Array(parts)) => {
-                parts.iter_mut().for_each(|part| walk(part, visit));
+                for part in parts {
+                    walk(part, visit);
+                }
             }
             (
                 "items"
@@ -93,6 +100,8 @@ fn walk(schema: &mut Value, visit: &mut impl FnMut(&mut Keywords)) {
             _ => {}
         }
     }
+    // Last: what is put in is not gone through again.
+    visit(keywords);
 }
 
 fn let_null_in(keywords: &mut Keywords) {
@@ -125,9 +134,15 @@ fn bound_pattern(keywords: &mut Keywords, engine: &impl Fn(&str) -> Option<Engin
     match engine(&pattern) {
         Some(Engine::Linear) => {}
         Some(Engine::Backtracking) => {
-            let said = keywords.get("maxLength").and_then(Value::as_u64);
-            let length = said.map_or(MAX_BACKTRACKED, |length| length.min(MAX_BACKTRACKED));
-            keywords.insert("maxLength".to_owned(), json!(length));
+            keywords.remove("pattern");
+            let bounded = json!({ "if": { "maxLength": MAX_BACKTRACKED }, "then": { "pattern": pattern } });
+            match keywords.get_mut("allOf") {
+                Some(Value::Array(parts)) => parts.push(bounded),
+                _ => {
+                    keywords.insert("allOf".to_owned(), json!([bounded]));
+                }
+            }
+            keywords.insert(BOUNDED.to_owned(), json!(pattern));
             normal.backtracking.insert(pattern);
         }
         None => {

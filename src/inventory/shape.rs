@@ -25,6 +25,8 @@ pub enum Shape {
     Long,
     /// `String`, also of enumerations.
     String,
+    /// `String`, of texts short enough for their pattern to be checked.
+    ShortString,
     /// The extension type `decimal`, of JSON's numbers with up to four places.
     Decimal,
     /// `Set` of an array's items.
@@ -117,7 +119,7 @@ impl Shape {
         match self {
             Self::Bool => json!({ "type": "Boolean" }),
             Self::Long => json!({ "type": "Long" }),
-            Self::String => json!({ "type": "String" }),
+            Self::String | Self::ShortString => json!({ "type": "String" }),
             Self::Decimal => json!({ "type": "Extension", "name": "decimal" }),
             Self::Set(element) => json!({ "type": "Set", "element": element.to_schema() }),
             Self::Record(record) => record.to_schema(),
@@ -128,7 +130,7 @@ impl Shape {
     /// records, of which one member that Cedar doesn't see is enough to leave out the whole.
     fn holds_ordinary_values(&self) -> bool {
         match self {
-            Self::Bool | Self::Long | Self::String | Self::Record(_) => true,
+            Self::Bool | Self::Long | Self::String | Self::ShortString | Self::Record(_) => true,
             Self::Decimal => false,
             Self::Set(element) => !matches!(**element, Self::Record(_)) && element.holds_ordinary_values(),
         }

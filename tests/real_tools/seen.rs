@@ -36,7 +36,10 @@ fn expression(
 ) -> Option<String> {
     match (shape, value) {
         (Shape::Bool, Value::Bool(value)) => Some(value.to_string()),
-        (Shape::String, Value::String(text)) => Some(format!("\"{}\"", text.escape_debug())),
+        (Shape::ShortString, Value::String(text)) if text.chars().count() > 1_024 => None,
+        (Shape::String | Shape::ShortString, Value::String(text)) => {
+            Some(format!("\"{}\"", text.escape_debug()))
+        }
         (Shape::Long, Value::Number(number)) => {
             let near = number.as_f64()?;
             // As an f64, 2^53 + 1 is 2^53, and beyond the limit.

@@ -52,6 +52,7 @@ struct Inexact {
 }
 
 const FRACTIONS: &str = "numbers of up to four decimal places";
+const TEXTS: &str = "texts of up to 1,024 characters, for their pattern, which looks around or back, isn't checked on longer ones";
 const OBJECTS: &str = "arrays whose objects hold nothing that can't be seen";
 
 impl Line {
@@ -112,6 +113,7 @@ fn collect(record: &Record, path: &mut Vec<String>, found: &mut Vec<Inexact>) {
 fn inexact(shape: &Shape) -> Option<&'static str> {
     match shape {
         Shape::Decimal => Some(FRACTIONS),
+        Shape::ShortString => Some(TEXTS),
         Shape::Record(_) => Some(OBJECTS),
         Shape::Set(element) => inexact(element),
         Shape::Bool | Shape::Long | Shape::String => None,
@@ -150,7 +152,7 @@ impl Report {
             self.unseen(terminal),
             self.inexact(),
             self.silent(),
-            self.patterns(),
+            self.unchecked(),
             self.unclassified(),
         ];
         paragraphs.into_iter().flatten().collect::<Vec<_>>().join("\n\n")
@@ -169,11 +171,7 @@ impl Report {
         for tool in &hiding {
             for (index, hidden) in tool.unseen_arguments.iter().enumerate() {
                 let name = if index == 0 { tool.shown() } else { String::new() };
-                table.add_row([
-                    name,
-                    hidden.argument.escape_debug().to_string(),
-                    hidden.allows.to_owned(),
-                ]);
+                table.add_row([name, hidden.argument.clone(), hidden.allows.to_owned()]);
             }
         }
         let causes: BTreeSet<Why> = hiding
@@ -187,21 +185,22 @@ impl Report {
         Some(format!(
             "Policies can't see these arguments, for Cedar has no type for what may stand there:\n{table}\n\
              Calls may carry them and are decided without them. A policy that names one is refused when it is loaded; one\n\
-             that uses all of a record (`context.arguments == …`) denies the calls that carry one in it. Instead:\n{}",
+             that uses all of a record (`context.arguments == …`) denies the calls that carry one in it. Who may call the tool at\n\
+             all is decided as ever, and beyond that:\n{}",
             instead.join("\n")
         ))
     }
 
     fn inexact(&self) -> Option<String> {
-        let lines: Vec<String> = [FRACTIONS, OBJECTS]
+        let lines: Vec<String> = [FRACTIONS, TEXTS, OBJECTS]
             .into_iter()
-            .flat_map(|seen| {
+            .filter_map(|seen| {
                 let of = move |tool: &Line| {
                     let arguments: Vec<String> = tool
                         .inexact_arguments
                         .iter()
                         .filter(|argument| argument.seen == seen)
-                        .map(|argument| argument.argument.escape_debug().to_string())
+                        .map(|argument| argument.argument.clone())
                         .collect();
                     (!arguments.is_empty()).then(|| format!("    {}: {}", tool.shown(), arguments.join(", ")))
                 };
@@ -211,8 +210,8 @@ impl Report {
             .collect();
         (!lines.is_empty()).then(|| {
             format!(
-                "Policies see these where Cedar holds the value exactly. They read them after `has`, and deny a call with\n\
-                 another value there; where no policy reads them, every value passes.\n{}",
+                "Policies see these where Cedar holds the value exactly. They read them (numbers and arrays after `has`), and\n\
+                 deny a call with another value there; where no policy reads them, every value passes.\n{}",
                 lines.join("\n")
             )
         })
@@ -227,23 +226,11 @@ impl Report {
         ))
     }
 
-    fn patterns(&self) -> Option<String> {
-        let bounded = self.names(|tool| !tool.bounded_patterns.is_empty()).map(|(names, _)| {
-            format!(
-                "Patterns of these look around or back. They are checked on texts of up to 4,096 characters; longer ones \
-                 are refused.\n  {names}"
-            )
-        });
-        let unchecked = self
-            .names(|tool| !tool.unchecked_patterns.is_empty())
-            .map(|(names, _)| {
-                format!("Patterns of these can't be run here: what they ask for isn't checked.\n  {names}")
-            });
-        match (bounded, unchecked) {
-            (None, None) => None,
-            (Some(one), None) | (None, Some(one)) => Some(one),
-            (Some(one), Some(other)) => Some(format!("{one}\n\n{other}")),
-        }
+    fn unchecked(&self) -> Option<String> {
+        let (names, _) = self.names(|tool| !tool.unchecked_patterns.is_empty())?;
+        Some(format!(
+            "Patterns of these can't be run here: what they ask for isn't checked.\n  {names}"
+        ))
     }
 
     fn unclassified(&self) -> Option<String> {
@@ -267,3 +254,6 @@ impl Report {
         Some((names.join(", "), first))
     }
 }
+
+#[cfg(test)]
+mod tests;

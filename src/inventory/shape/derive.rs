@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::merge::{self, How};
 use super::{Attribute, Record, Shape};
-use crate::inventory::normal::UNCHECKED;
+use crate::inventory::normal::{BOUNDED, UNCHECKED};
 use crate::inventory::place::Place;
 use crate::inventory::unseen::{Unseen, Why};
 
@@ -207,6 +207,7 @@ impl<'a> Deriving<'a> {
             "integer" => Derived::certain(Shape::Long),
             "number" => Derived::certain(Shape::Decimal),
             "string" if schema.get(UNCHECKED).is_some() => Derived::nothing(Why::Pattern),
+            "string" if schema.get(BOUNDED).is_some() => Derived::certain(Shape::ShortString),
             "string" => Derived::certain(Shape::String),
             "array" => self.array(schema, depth),
             "object" => self.object(schema, depth),

@@ -11,7 +11,7 @@ fn cedar(shape: &Shape) -> String {
     match shape {
         Shape::Bool => "Bool".to_owned(),
         Shape::Long => "Long".to_owned(),
-        Shape::String => "String".to_owned(),
+        Shape::String | Shape::ShortString => "String".to_owned(),
         Shape::Decimal => "decimal".to_owned(),
         Shape::Set(element) => format!("Set<{}>", cedar(element)),
         Shape::Record(record) => {

@@ -211,3 +211,34 @@ fn a_version_is_of_names_and_contents() {
     let b = load(&files(&[("info.cedar", "")]));
     assert_ne!(a.version(), b.version());
 }
+
+#[test]
+fn an_argument_that_no_policy_can_see_is_told_with_its_reason() {
+    let tools = r#"{ "tools": [{ "name": "t", "inputSchema": { "type": "object", "properties": {
+        "labels": { "type": "object" }, "either": { "type": ["string", "integer"] } } } }] }"#;
+    for (place, help) in [
+        (
+            "labels",
+            "its schema allows an object with keys of the caller's own choosing, for which Cedar has no type",
+        ),
+        (
+            "either",
+            "its schema allows values of several types, for which Cedar has no type",
+        ),
+    ] {
+        let policy = format!(
+            "@id(\"a\") permit (principal, action == Action::\"own/t\", resource) when {{ context.arguments has {place} }};"
+        );
+        let own = only(&policy);
+        let all = own.iter().map(|(path, bytes)| (path.to_owned(), bytes.to_vec()));
+        let found = problems(
+            &all.chain([("tools/own.json".to_owned(), tools.as_bytes().to_vec())])
+                .collect(),
+        );
+        let told = found.iter().find(|problem| {
+            problem.message == format!("no policy can see the argument `{place}` of `own/t`")
+                && problem.help.as_deref().is_some_and(|said| said.starts_with(help))
+        });
+        assert!(told.is_some(), "{}", shown(&found));
+    }
+}
