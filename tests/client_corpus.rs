@@ -4,6 +4,7 @@
 //! by the specification, in `corpus/by-specification/`.
 
 #![expect(
+    clippy::arithmetic_side_effects,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,

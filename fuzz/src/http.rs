@@ -30,8 +30,11 @@ pub fn parse(bytes: &[u8]) -> Text<'_> {
     let (first, mut rest) = line(bytes);
     let first = String::from_utf8_lossy(first).into_owned();
     let (method, path) = first.split_once(' ').unwrap_or((&first, "/mcp"));
-    text.method = method.to_owned();
-    text.path = path.split(' ').next().unwrap_or_default().to_owned();
+    method.clone_into(&mut text.method);
+    path.split(' ')
+        .next()
+        .unwrap_or_default()
+        .clone_into(&mut text.path);
     loop {
         let (field, after) = line(rest);
         rest = after;
@@ -115,7 +118,7 @@ pub fn empty() -> Exchange {
         request_id: String::new(),
         received: now(),
         started,
-        deadline: started + Duration::from_secs(60),
+        deadline: started + Duration::from_mins(1),
         fate: Fate::default(),
     }
 }

@@ -13,8 +13,11 @@ pub mod tokens;
 pub mod world;
 pub mod xfcc;
 
+/// What takes any bytes.
+pub type Check = fn(&[u8]);
+
 /// Every check by the name of its target.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, Check)] = &[
     ("reader", reader::check),
     ("message", message::check),
     ("headers", headers::check),

@@ -169,10 +169,10 @@ fn operation(operation: &Operation, params: &Json) {
             let text = |name: &str| member(sent, name).and_then(Json::as_str).expect("text");
             match reference {
                 Reference::Prompt(name) => {
-                    assert_eq!((text("type"), text("name")), ("ref/prompt", name.as_str()))
+                    assert_eq!((text("type"), text("name")), ("ref/prompt", name.as_str()));
                 }
                 Reference::Resource(uri) => {
-                    assert_eq!((text("type"), text("uri")), ("ref/resource", uri.as_str()))
+                    assert_eq!((text("type"), text("uri")), ("ref/resource", uri.as_str()));
                 }
             }
         }

@@ -84,8 +84,8 @@ impl Pieces {
         self.version == Version::V2026_07_28
     }
 
-    /// The members of `params`, and what the message is about.
-    fn params(&self) -> (Vec<(String, String)>, Option<String>) {
+    /// The members of `params` that the method needs or knows, and what the message is about.
+    fn own_members(&self) -> (Vec<(String, String)>, Option<String>) {
         let text = |told: &Told| told.text(&[]);
         let mut members: Vec<(String, String)> = Vec::new();
         let mut push = |key: &str, value: String| members.push((key.to_owned(), value));
@@ -134,10 +134,18 @@ impl Pieces {
             }
             _ => {}
         }
+        (members, about)
+    }
+
+    /// The members of `params`, and what the message is about.
+    fn params(&self) -> (Vec<(String, String)>, Option<String>) {
+        let text = |told: &Told| told.text(&[]);
+        let (mut members, about) = self.own_members();
+        let mut push = |key: &str, value: String| members.push((key.to_owned(), value));
         let retried = matches!(self.method, "tools/call" | "prompts/get" | "resources/read");
         if self.is_stateless() && retried && self.chooses(1, 3) == 0 {
             push("inputResponses", "{\"a\":{\"action\":\"accept\"}}".to_owned());
-            push("requestState", text(&named));
+            push("requestState", text(&Told::Text(self.name.clone())));
         }
         for (key, value) in &self.more {
             push(key, text(value));

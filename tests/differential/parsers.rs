@@ -43,8 +43,11 @@ fn compare(command: &mut Command, numbers: Numbers) {
     let kept = read_texts();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("texts");
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let lines: String = kept.iter().map(|(bytes, _)| hex(bytes) + "\n").collect();
+    let mut lines = String::new();
+    for (bytes, _) in &kept {
+        lines.extend(bytes.iter().map(|byte| format!("{byte:02x}")));
+        lines.push('\n');
+    }
     std::fs::write(&file, lines).unwrap();
     let output = command.arg(&file).output().expect("the parser starts");
     assert!(
