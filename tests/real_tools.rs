@@ -1,4 +1,4 @@
-//! The tool lists of real public MCP servers (tests/real_tools/README.md): each loads, policies can be written on what they
+//! The tool lists of real public MCP servers (`tests/real_tools/README.md`): each loads, policies can be written on what they
 //! see of it, and no call that its server would take is refused unless a policy needed to know.
 //!
 //! `REAL_TOOLS=DIRECTORY` adds the lists of another directory, such as those that are too large to be kept.

@@ -6,7 +6,7 @@ use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::TestRunner;
 use serde_json::{Map, Value, json};
 
-/// A sequence of choices (SplitMix64).
+/// A sequence of choices (`SplitMix64`).
 pub(crate) struct Choices(pub(crate) u64);
 
 impl Choices {

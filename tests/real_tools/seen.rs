@@ -54,7 +54,7 @@ fn expression(
             let near = number.as_f64()?;
             let text = format!("{near:.4}");
             let digits = text.bytes().filter(u8::is_ascii_digit).count();
-            (digits <= 15 && text.parse::<f64>().unwrap() == near)
+            (digits <= 15 && text.parse::<f64>().unwrap().total_cmp(&near).is_eq())
                 .then(|| format!("decimal(\"{}\")", text.replace("-0.0000", "0.0000")))
         }
         (Shape::Set(element), Value::Array(items)) => {
