@@ -1,6 +1,6 @@
 # `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak bench fuzz lint format tools
+.PHONY: help demo test soak bench fuzz lint format tools crash
 
 CARGO ?= cargo
 
@@ -22,6 +22,11 @@ RATE ?= 400
 soak: tools ## Load through Envoy while policies are edited (MINUTES=10 CONNECTIONS=200 RATE=400 calls a second)
 	$(CARGO) build --release --bin mcp-authz --example soak
 	target/release/examples/soak --minutes $(MINUTES) --connections $(CONNECTIONS) --rate $(RATE)
+
+KILLS ?= 1000
+
+crash: ## kill -9 under load, with the audit on disk; nothing answered may be missing (KILLS=1000)
+	CRASH_KILLS=$(KILLS) $(CARGO) test --test process killed_at_any_moment -- --nocapture
 
 bench: ## What a check costs, against a server that only says yes; writes docs/benchmarks.md (needs h2load)
 	@command -v h2load >/dev/null || { echo "h2load is missing: apt-get install nghttp2-client (Debian), or its like"; exit 1; }

@@ -13,6 +13,7 @@ use miette::IntoDiagnostic as _;
 
 pub use terminal::{Color, Output, Terminal};
 
+mod audit;
 mod check;
 mod completions;
 mod config;
@@ -55,6 +56,7 @@ enum Command {
     Policy(Policy),
     Tools(tools::ToolsArgs),
     Token(token::TokenArgs),
+    Audit(audit::Args),
     Config(config::Args),
     Completions(completions::Args),
 }
@@ -129,6 +131,7 @@ fn dispatch(command: Command, terminal: Terminal) -> miette::Result<Outcome> {
             Command::Policy(Policy { args, file }) => policy::run(&args, &file.servers(terminal)?, terminal),
             Command::Tools(args) => tools::run(args, terminal).await,
             Command::Token(args) => token::run(args, terminal).await,
+            Command::Audit(args) => audit::run(args, terminal).await,
             Command::Config(args) => config::run(&args, terminal),
             Command::Completions(args) => completions::run(&args, terminal),
         }

@@ -122,7 +122,7 @@ fn mb(kb: u64) -> f64 {
 
 #[derive(Debug, Deserialize)]
 struct Record {
-    outcome: String,
+    outcome: Option<String>,
     reason: Option<String>,
 }
 
@@ -135,9 +135,9 @@ pub(crate) fn recorded(audit: &Path) -> Result<Recorded, Failure> {
     };
     for line in BufReader::new(file).split(b'\n') {
         let record: Record = serde_json::from_slice(&line?)?;
-        let count = recorded
-            .entry(record.reason.unwrap_or(record.outcome))
-            .or_default();
+        // A line about the journal itself.
+        let Some(outcome) = record.outcome else { continue };
+        let count = recorded.entry(record.reason.unwrap_or(outcome)).or_default();
         *count = count.saturating_add(1);
     }
     Ok(recorded)

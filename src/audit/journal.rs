@@ -8,7 +8,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, TryAcquireError, watch};
 
@@ -16,15 +16,21 @@ use super::record::Record;
 use super::settings::{AuditSettings, Durability};
 use crate::clock;
 use queue::{Entry, Queue};
+use resume::Ends;
 use target::Target;
 use ticket::Ticket;
 
 pub use ticket::Receipt;
 
+mod chunk;
 mod correction;
+mod housekeeping;
+mod lock;
 mod queue;
+mod resume;
 mod target;
 mod ticket;
+mod upkeep;
 mod writer;
 
 /// What part of a request's time is kept for the disk, where answers wait for it.
@@ -132,8 +138,10 @@ impl Journal {
     /// # Errors
     /// [`JournalError`] if the settings make no sense or the file can't be opened.
     pub fn start(settings: &AuditSettings) -> Result<Self, JournalError> {
-        let target = Target::open(settings.file.as_deref())?;
-        Self::with_target(target, settings)
+        // Before anything is opened.
+        Self::check_queue(settings.queue)?;
+        let (target, found) = Target::open(settings.file.as_deref())?;
+        Self::with_target(target, found, settings)
     }
 
     /// Whether a queue can be as long as that.
@@ -148,8 +156,7 @@ impl Journal {
         }
     }
 
-    fn with_target(target: Target, settings: &AuditSettings) -> Result<Self, JournalError> {
-        Self::check_queue(settings.queue)?;
+    fn with_target(target: Target, found: Ends, settings: &AuditSettings) -> Result<Self, JournalError> {
         let strict = settings.durability == Durability::Disk;
         let shared = Arc::new(Shared {
             queue: Queue::new(settings.queue, !strict),
@@ -158,8 +165,7 @@ impl Journal {
             written: AtomicU64::new(0),
             failures: AtomicU64::new(0),
         });
-        let retry = settings.retry_interval.max(Duration::from_millis(1));
-        writer::spawn(target, Arc::clone(&shared), retry, strict)
+        writer::spawn(target, found, Arc::clone(&shared), settings)
             .map_err(|error| JournalError::Start(error.to_string()))?;
         Ok(Self(Arc::new(Open { shared })))
     }
@@ -286,6 +292,11 @@ impl Shared {
             State::Failing(error) => Err(JournalError::Unwritable(Arc::clone(error))),
             State::Closed => Err(JournalError::Closed),
         }
+    }
+
+    /// Whether nobody writes any more, and nobody will.
+    fn is_abandoned(&self) -> bool {
+        self.queue.is_closing() && self.queue.depth() == 0
     }
 
     async fn wait_for_place(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, JournalError> {

@@ -163,11 +163,22 @@ impl Record {
 }
 
 /// Compact JSON in which no character can disturb a line.
-pub(super) struct Plain;
+struct Plain;
 
 impl serde_json::ser::Formatter for Plain {
     fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
         writer.write_all(printable::escape(fragment).as_bytes())
+    }
+}
+
+/// A value as compact JSON in which no character can disturb a line. Empty if it can't be: a Vec takes every byte, and
+/// no field of ours can fail.
+pub(super) fn to_plain_json(value: &impl Serialize) -> Vec<u8> {
+    let mut text = Vec::with_capacity(256);
+    let mut serializer = serde_json::Serializer::with_formatter(&mut text, Plain);
+    match value.serialize(&mut serializer) {
+        Ok(()) => text,
+        Err(_) => Vec::new(),
     }
 }
 

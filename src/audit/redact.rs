@@ -10,6 +10,7 @@ use aws_lc_rs::{digest, hmac};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::hex;
 use super::record::{MAX_TEXT, clipped};
 use super::settings::{AuditSettings, ShowArguments, ShowSession};
 use crate::exchange::printable;
@@ -121,8 +122,8 @@ impl Redactor {
             return id.to_owned();
         }
         let hash = match &self.key {
-            Some(key) => hex(hmac::sign(key, id.as_bytes()).as_ref()),
-            None => hex(digest::digest(&digest::SHA256, id.as_bytes()).as_ref()),
+            Some(key) => hex::of(hmac::sign(key, id.as_bytes()).as_ref()),
+            None => hex::of(digest::digest(&digest::SHA256, id.as_bytes()).as_ref()),
         };
         hash.chars().take(16).collect()
     }
@@ -134,7 +135,7 @@ impl Redactor {
                 let mut canonical = String::new();
                 push_json(&mut canonical, value, Strings::Whole, usize::MAX);
                 text.push('"');
-                text.push_str(&hex(hmac::sign(key, canonical.as_bytes()).as_ref()));
+                text.push_str(&hex::of(hmac::sign(key, canonical.as_bytes()).as_ref()));
                 text.push('"');
             }
             _ => push_string(text, kind(value)),
@@ -263,16 +264,6 @@ fn read_key(path: &Path) -> Result<hmac::Key, RedactError> {
         });
     }
     Ok(hmac::Key::new(hmac::HMAC_SHA256, key))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::with_capacity(bytes.len().saturating_mul(2));
-    for byte in bytes {
-        // Writing to a String doesn't fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }
 
 #[expect(

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jiff::fmt::serde::unsigned_duration::friendly::compact::required;
+use jiff::fmt::serde::unsigned_duration::friendly::compact::{optional, required};
 use serde::{Deserialize, Serialize};
 
 /// The audit's settings.
@@ -23,6 +23,14 @@ pub struct AuditSettings {
     /// moved. Default: `1s`.
     #[serde(with = "required")]
     pub retry_interval: Duration,
+    /// How often the chain's last line is named in the log and beside the file, where there are new ones.
+    /// Default: `1m`.
+    #[serde(with = "required")]
+    pub checkpoint_interval: Duration,
+    /// When the file is put aside and a new one begun.
+    pub rotation: Rotation,
+    /// When old files are removed.
+    pub retention: Retention,
     /// What is recorded of a call's arguments: `none`; `names` (each name with its value's JSON type); `hash`
     /// (HMAC-SHA256 of each value, needs `key_file`); `all` (the values themselves). Default: `names`.
     pub arguments: ShowArguments,
@@ -36,6 +44,42 @@ pub struct AuditSettings {
     /// The secret for keyed hashes: the file's bytes without a newline at the end, at least 32. Read at start.
     /// Default: none.
     pub key_file: Option<PathBuf>,
+}
+
+/// When the file is put aside. Only a regular file is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rotation {
+    /// Once it is as large, in bytes. Default: 100 MiB; none: never.
+    pub max_bytes: Option<u64>,
+    /// Once its first line is as old. Default: `24h`; none: never.
+    #[serde(with = "optional")]
+    pub max_age: Option<Duration>,
+    /// Whether old files are compressed (gzip). Default: yes.
+    pub compress: bool,
+}
+
+impl Default for Rotation {
+    fn default() -> Self {
+        Self {
+            max_bytes: Some(100 << 20),
+            max_age: Some(Duration::from_hours(24)),
+            compress: true,
+        }
+    }
+}
+
+/// When old files, the oldest first, are removed; the journal says so. Default: never.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retention {
+    /// Once all of their lines are as old.
+    #[serde(with = "optional")]
+    pub max_age: Option<Duration>,
+    /// Once there are more than so many.
+    pub max_files: Option<usize>,
+    /// Once they have more than so many bytes together.
+    pub max_bytes: Option<u64>,
 }
 
 /// Where a record must be before its answer is given.
@@ -82,6 +126,9 @@ impl Default for AuditSettings {
             durability: Durability::default(),
             queue: 8192,
             retry_interval: Duration::from_secs(1),
+            checkpoint_interval: Duration::from_mins(1),
+            rotation: Rotation::default(),
+            retention: Retention::default(),
             arguments: ShowArguments::default(),
             max_argument_bytes: 4096,
             session: ShowSession::default(),

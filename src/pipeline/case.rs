@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tracing::Span;
 
-use crate::audit::Slot;
+use crate::audit::{Receipt, Slot};
 use crate::clock;
 use crate::decide::{Decision, Denial, Reason};
 use crate::exchange::{Exchange, Reply};
@@ -35,6 +35,8 @@ pub(super) struct Case<'p> {
     pub(super) marks: Marks,
     /// A place in the journal; taken when the case is recorded.
     slot: Option<Slot>,
+    /// Its record on its way to the disk.
+    receipt: Option<Receipt>,
     closed: bool,
 }
 
@@ -63,6 +65,7 @@ impl<'p> Case<'p> {
             policies: None,
             marks: Marks::default(),
             slot,
+            receipt: None,
             closed: false,
         }
     }
@@ -107,6 +110,7 @@ impl<'p> Case<'p> {
         let ending = self.ending(&outcome);
         if let Some(slot) = self.slot.take() {
             let receipt = slot.commit(&record::of(&self, ending));
+            let receipt = self.receipt.insert(receipt);
             if let Err(error) = receipt.durable(self.exchange.deadline).await {
                 tracing::warn!(%error, "a request is denied because its decision could not be recorded");
                 outcome = Outcome::Decided(Denial::Unavailable(Reason::AuditUnavailable).into());
@@ -182,7 +186,10 @@ impl Drop for Case<'_> {
             None if std::thread::panicking() => ("denied", Reason::Panicked.code()),
             None => ("gateway_gone", Reason::GatewayGone.code()),
         };
-        // Without a slot the record is on its way to the disk already: the journal then corrects it.
+        // The record is on its way to the disk already: the journal then corrects it.
+        if let Some(receipt) = &self.receipt {
+            receipt.overrule(outcome, reason);
+        }
         if let Some(slot) = self.slot.take() {
             slot.write_all(&record::of(
                 self,

@@ -2,22 +2,29 @@
 //!
 //! What is written is there as a whole or not at all: after a failure, what was begun is cut off again; where it can't
 //! be (a pipe, a terminal), the rest follows as soon as it can. A file that was moved or removed is opened anew, so a
-//! rotation needs no signal.
+//! rotation needs no signal. A regular file is written to by one process only.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::JournalError;
+use super::lock::Lock;
+use super::resume::Ends;
+use crate::audit::place::{Place, sync_folder};
 
 /// What lines are written to.
 #[derive(Debug)]
 pub(super) struct Target {
     sink: Box<dyn Sink>,
     /// Where the sink was opened; `None` for a stream.
-    path: Option<PathBuf>,
+    place: Option<Place>,
+    /// Held for a regular file.
+    lock: Option<Lock>,
+    /// How many bytes it has.
+    length: u64,
     /// How many bytes at the start of the next write this sink already has: they couldn't be cut off again.
     begun: usize,
     /// Whether those bytes may not be on disk although they read back: a failed `fsync` forgets them.
@@ -38,15 +45,27 @@ pub(super) trait Sink: Send + std::fmt::Debug {
 
 impl Target {
     /// Opens the file, or standard output.
-    pub(super) fn open(path: Option<&Path>) -> Result<Self, JournalError> {
+    pub(super) fn open(path: Option<&Path>) -> Result<(Self, Ends), JournalError> {
         let Some(path) = path else {
             // Not `std::io::Stdout`: its buffer would keep a half line back.
             let stream = io::stdout().as_fd().try_clone_to_owned();
             let stream = stream.map_err(|error| JournalError::Start(error.to_string()))?;
-            return Ok(Self::new(Box::new(Stream(File::from(stream))), None));
+            return Ok((
+                Self::new(Box::new(Stream(File::from(stream))), None),
+                Ends::default(),
+            ));
         };
-        match open_file(path) {
-            Ok(file) => Ok(Self::new(Box::new(file), Some(path.to_owned()))),
+        let place = Place::new(path);
+        let mut lock = None;
+        match open_file(&place, &mut lock) {
+            Ok((file, ends, length)) => {
+                let target = Self {
+                    lock,
+                    length,
+                    ..Self::new(Box::new(file), Some(place))
+                };
+                Ok((target, ends))
+            }
             Err(error) => Err(JournalError::Open {
                 path: path.to_owned(),
                 reason: error.to_string(),
@@ -54,26 +73,48 @@ impl Target {
         }
     }
 
-    pub(super) fn new(sink: Box<dyn Sink>, path: Option<PathBuf>) -> Self {
+    pub(super) fn new(sink: Box<dyn Sink>, place: Option<Place>) -> Self {
         Self {
             sink,
-            path,
+            place,
+            lock: None,
+            length: 0,
             begun: 0,
             doubtful: false,
         }
     }
 
-    /// Opens the file anew if the path no longer leads to it; says whether it did.
-    pub(super) fn refresh(&mut self) -> io::Result<bool> {
-        let Some(path) = &self.path else { return Ok(false) };
-        let here = std::fs::metadata(path).map(|found| (found.dev(), found.ino()));
+    /// Opens the file anew if the path no longer leads to it; says what it found there.
+    pub(super) fn refresh(&mut self) -> io::Result<Option<Ends>> {
+        let Some(place) = &self.place else { return Ok(None) };
+        let here = std::fs::metadata(place.current()).map(|found| (found.dev(), found.ino()));
         if here.is_ok_and(|here| self.sink.identity().is_ok_and(|own| own == here)) {
-            return Ok(false);
+            return Ok(None);
         }
-        self.sink = Box::new(open_file(path)?);
+        let (file, ends, length) = open_file(place, &mut self.lock)?;
+        self.sink = Box::new(file);
+        self.length = length;
         self.begun = 0;
         self.doubtful = false;
-        Ok(true)
+        Ok(Some(ends))
+    }
+
+    /// Where its files are; `None` for what is no regular file.
+    pub(super) fn place(&self) -> Option<&Place> {
+        self.place.as_ref().filter(|_| self.lock.is_some())
+    }
+
+    /// How many bytes it has.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Gives the file another name, with all that was written on disk. The next [`Target::refresh`] begins a new one.
+    pub(super) fn put_aside(&mut self, name: &Path) -> io::Result<()> {
+        let Some(place) = &self.place else { return Ok(()) };
+        self.sink.sync()?;
+        std::fs::rename(place.current(), name)?;
+        sync_folder(place.folder())
     }
 
     /// Whether the next write must begin with the bytes that the last one began with.
@@ -95,6 +136,9 @@ impl Target {
             }
         }
         self.begun = 0;
+        self.length = self
+            .length
+            .saturating_add(bytes.len().try_into().unwrap_or(u64::MAX));
         Ok(())
     }
 
@@ -104,6 +148,9 @@ impl Target {
         let result = self.sink.sync();
         if let Err(error) = result {
             self.begun = written.len();
+            self.length = self
+                .length
+                .saturating_sub(written.len().try_into().unwrap_or(u64::MAX));
             self.doubtful = true;
             return self.undo(written, error);
         }
@@ -136,24 +183,31 @@ struct Appended(File);
 #[derive(Debug)]
 struct Stream(File);
 
-/// Opens for appending. A last line without an end, which a killed process left, is ended: it stays one bad line
-/// and spoils no other. It is not removed: nothing that is found in a journal ever is.
-fn open_file(path: &Path) -> io::Result<Appended> {
-    let mut file = OpenOptions::new()
+/// Opens for appending, and says what was found and how long it is. A regular file is ours alone from here on; a last
+/// line without an end, which a killed process left, is cut off, for the journal to say what it was.
+fn open_file(place: &Place, lock: &mut Option<Lock>) -> io::Result<(Appended, Ends, u64)> {
+    let file = OpenOptions::new()
         .read(true)
         .append(true)
         .create(true)
         .mode(0o600)
-        .open(path)?;
-    let found = file.metadata()?;
-    if let Some(last) = found.len().checked_sub(1).filter(|_| found.is_file()) {
-        let mut end = [0];
-        file.read_exact_at(&mut end, last)?;
-        if end != *b"\n" {
-            file.write_all(b"\n")?;
-        }
+        .open(place.current())?;
+    if !file.metadata()?.is_file() {
+        *lock = None;
+        return Ok((Appended(file), Ends::default(), 0));
     }
-    Ok(Appended(file))
+    if !lock.as_ref().is_some_and(|lock| lock.holds(place)) {
+        *lock = Some(Lock::take(place)?);
+    }
+    let ends = Ends::of(&file)?;
+    let torn = u64::try_from(ends.torn.len()).map_err(io::Error::other)?;
+    let length = file.metadata()?.len().saturating_sub(torn);
+    if torn > 0 {
+        file.set_len(length)?;
+    }
+    // So that the file itself is there after a loss of power.
+    sync_folder(place.folder())?;
+    Ok((Appended(file), ends, length))
 }
 
 impl Sink for Appended {

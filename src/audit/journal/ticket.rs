@@ -10,6 +10,7 @@ use std::time::Instant;
 use tokio::sync::Notify;
 
 use super::JournalError;
+use crate::decide::Reason;
 
 /// How the waiting ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,10 +19,26 @@ pub(super) enum Ended {
     Durable,
     /// It can't be written at the moment.
     Refused(Arc<str>),
+    /// It was not on disk in time, and something else was answered, or nothing.
+    Otherwise {
+        /// The outcome of that.
+        outcome: &'static str,
+        /// Its reason's code.
+        reason: &'static str,
+    },
+}
+
+impl Ended {
     /// It was not on disk at the deadline.
-    Late,
+    pub(super) const LATE: Self = Self::Otherwise {
+        outcome: "denied",
+        reason: Reason::AuditUnavailable.code(),
+    };
     /// Nobody waits any more.
-    Gone,
+    const GONE: Self = Self::Otherwise {
+        outcome: "gateway_gone",
+        reason: Reason::GatewayGone.code(),
+    };
 }
 
 /// What both sides hold.
@@ -55,12 +72,12 @@ impl Receipt {
     /// # Errors
     /// [`JournalError::NotOnDisk`] at the deadline, [`JournalError::Unwritable`] once a write failed. The record then
     /// is followed by one that corrects it.
-    pub async fn durable(self, deadline: Instant) -> Result<(), JournalError> {
+    pub async fn durable(&self, deadline: Instant) -> Result<(), JournalError> {
         let Some(ticket) = &self.0 else { return Ok(()) };
         let told = tokio::time::timeout_at(deadline.into(), ticket.told.notified()).await;
         let ended = match told {
             Ok(()) => ticket.ended(),
-            Err(_elapsed) => Some(ticket.end(Ended::Late)),
+            Err(_elapsed) => Some(ticket.end(Ended::LATE)),
         };
         match ended {
             Some(Ended::Durable) => Ok(()),
@@ -68,12 +85,19 @@ impl Receipt {
             _ => Err(JournalError::NotOnDisk),
         }
     }
+
+    /// Something else was answered meanwhile: the record is corrected, unless it is on disk already.
+    pub fn overrule(&self, outcome: &'static str, reason: &'static str) {
+        if let Some(ticket) = &self.0 {
+            ticket.end(Ended::Otherwise { outcome, reason });
+        }
+    }
 }
 
 impl Drop for Receipt {
     fn drop(&mut self) {
         if let Some(ticket) = &self.0 {
-            ticket.end(Ended::Gone);
+            ticket.end(Ended::GONE);
         }
     }
 }

@@ -61,7 +61,7 @@ fn hash_is_the_hmac_of_the_canonical_text_so_an_auditor_can_look_a_value_up() {
     let text = shown(&redactor(ShowArguments::Hash), &call());
     assert!(!text.contains(SECRET));
     let key = hmac::Key::new(hmac::HMAC_SHA256, &[7; 32]);
-    let of = |canonical: &str| hex(hmac::sign(&key, canonical.as_bytes()).as_ref());
+    let of = |canonical: &str| hex::of(hmac::sign(&key, canonical.as_bytes()).as_ref());
     let read: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(read["arguments"]["path"], of("\"hunter2-planted\""));
     assert_eq!(read["arguments"]["count"], of("9007199254740993"));

@@ -115,7 +115,7 @@ fn what_a_failed_fsync_may_have_dropped_is_written_again_and_never_believed() {
 fn only_our_own_half_line_is_cut_off_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit.jsonl");
-    let mut file = open_file(&path).unwrap();
+    let (mut file, ..) = open_file(&Place::new(&path), &mut None).unwrap();
     file.write(b"one\nhal").unwrap();
     file.cut(b"hal").unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), b"one\n");

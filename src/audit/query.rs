@@ -1,0 +1,314 @@
+//! Which records of a journal somebody wants to see.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+/// A record, as far as it is looked for and shown.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Entry {
+    /// When the question came in.
+    pub time: Option<Timestamp>,
+    /// The decision's id.
+    pub decision_id: String,
+    /// `allowed`, `denied` or `gateway_gone`.
+    pub outcome: String,
+    /// The reason's code.
+    pub reason: String,
+    /// The server that was asked.
+    pub server: String,
+    /// The MCP method.
+    pub method: String,
+    /// The tool, prompt, URI …
+    pub target: String,
+    /// The person.
+    pub user: Person,
+    /// The workload's SPIFFE ID.
+    pub workload: String,
+    /// The outcome that an earlier record has wrongly.
+    pub corrects: Option<String>,
+}
+
+/// The person in a record.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Person {
+    /// `sub`
+    pub subject: String,
+    /// The name for people.
+    pub username: String,
+}
+
+/// What all must hold for a record to be shown. What is `None` always does.
+#[derive(Debug, Default, Clone)]
+pub struct Filter {
+    /// The name or the subject.
+    pub user: Option<String>,
+    /// The SPIFFE ID, or what it begins with, up to a `/`.
+    pub workload: Option<String>,
+    /// The tool of a `tools/call`.
+    pub tool: Option<String>,
+    /// `<server>/<tool>`, or a method.
+    pub action: Option<String>,
+    /// The server.
+    pub server: Option<String>,
+    /// The reason's code.
+    pub reason: Option<String>,
+    /// The outcome.
+    pub outcome: Option<String>,
+    /// The decision's id.
+    pub decision: Option<String>,
+    /// Not before.
+    pub since: Option<Timestamp>,
+    /// Before.
+    pub until: Option<Timestamp>,
+}
+
+impl Entry {
+    /// The record in a line; `None` for a line about the journal itself, or none at all.
+    #[must_use]
+    pub fn read(line: &[u8]) -> Option<Self> {
+        let entry: Self = serde_json::from_slice(line).ok()?;
+        (!entry.decision_id.is_empty()).then_some(entry)
+    }
+
+    /// `<server>/<tool>` for a call of a tool, else the method.
+    #[must_use]
+    pub fn action(&self) -> String {
+        if self.method == "tools/call" {
+            format!("{}/{}", self.server, self.target)
+        } else {
+            self.method.clone()
+        }
+    }
+}
+
+impl Filter {
+    /// Whether a record is wanted.
+    #[must_use]
+    pub fn wants(&self, entry: &Entry) -> bool {
+        let is =
+            |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
+        let tool = if entry.method == "tools/call" {
+            entry.target.as_str()
+        } else {
+            ""
+        };
+        let user = self.user.as_deref();
+        is(&self.tool, tool)
+            && is(&self.server, &entry.server)
+            && is(&self.reason, &entry.reason)
+            && is(&self.outcome, &entry.outcome)
+            && is(&self.decision, &entry.decision_id)
+            && user.is_none_or(|user| user == entry.user.username || user == entry.user.subject)
+            && self
+                .action
+                .as_deref()
+                .is_none_or(|action| action == entry.action())
+            && self
+                .workload
+                .as_deref()
+                .is_none_or(|workload| is_below(workload, &entry.workload))
+            && self
+                .since
+                .is_none_or(|since| entry.time.is_some_and(|time| time >= since))
+            && self
+                .until
+                .is_none_or(|until| entry.time.is_some_and(|time| time < until))
+    }
+}
+
+/// Whether an id is this one, or in this path.
+fn is_below(path: &str, id: &str) -> bool {
+    let path = path.trim_end_matches('/');
+    id.strip_prefix(path)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry() -> Entry {
+        Entry::read(
+            br#"{"time":"2026-11-21T09:00:00Z","decision_id":"d1","outcome":"denied","reason":"no_permit","server":"workbench",
+                "method":"tools/call","target":"fs_read","user":{"subject":"u-1","username":"alice","issuer":"i"},
+                "workload":"spiffe://a/agent/1","durations_us":{"total":1},"gateway":"g","seq":1}"#,
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn each_filter_takes_what_it_names_and_nothing_else() {
+        let text = |text: &str| Some(text.to_owned());
+        let time = |text: &str| Some(text.parse().unwrap());
+        let cases = [
+            (
+                Filter {
+                    user: text("alice"),
+                    ..Filter::default()
+                },
+                true,
+            ),
+            (
+                Filter {
+                    user: text("u-1"),
+                    ..Filter::default()
+                },
+                true,
+            ),
+            (
+                Filter {
+                    user: text("bob"),
+                    ..Filter::default()
+                },
+                false,
+            ),
+            (
+                Filter {
+                    workload: text("spiffe://a/agent"),
+                    ..Filter::default()
+                },
+                true,
+            ),
+            (
+                Filter {
+                    workload: text("spiffe://a/agent/1"),
+                    ..Filter::default()
+                },
+                true,
+            ),
+            (
+                Filter {
+                    workload: text("spiffe://a/age"),
+                    ..Filter::default()
+                },
+                false,
+            ),
+            (
+                Filter {
+                    tool: text("fs_read"),
+                    ..Filter::default()
+                },
+                true,
+            ),
+            (
+                Filter {
+                    tool: text("fs_write"),
+                    ..Filter::default()
+                },
+                false,
+            ),
+            (
+                Filter {
+                    action: text("workbench/fs_read"),
+                    ..Filter::default()
+                },
+                true,
+            ),
+            (
+                Filter {
+                    action: text("tools/call"),
+                    ..Filter::default()
+                },
+                false,
+            ),
+            (
+                Filter {
+                    server: text("workbench"),
+                    ..Filter::default()
+                },
+                true,
+            ),
+            (
+                Filter {
+                    server: text("other"),
+                    ..Filter::default()
+                },
+                false,
+            ),
+            (
+                Filter {
+                    reason: text("no_permit"),
+                    ..Filter::default()
+                },
+                true,
+            ),
+            (
+                Filter {
+                    reason: text("expired"),
+                    ..Filter::default()
+                },
+                false,
+            ),
+            (
+                Filter {
+                    outcome: text("denied"),
+                    ..Filter::default()
+                },
+                true,
+            ),
+            (
+                Filter {
+                    outcome: text("allowed"),
+                    ..Filter::default()
+                },
+                false,
+            ),
+            (
+                Filter {
+                    decision: text("d1"),
+                    ..Filter::default()
+                },
+                true,
+            ),
+            (
+                Filter {
+                    decision: text("d"),
+                    ..Filter::default()
+                },
+                false,
+            ),
+            (
+                Filter {
+                    since: time("2026-11-21T09:00:00Z"),
+                    ..Filter::default()
+                },
+                true,
+            ),
+            (
+                Filter {
+                    since: time("2026-11-21T09:00:01Z"),
+                    ..Filter::default()
+                },
+                false,
+            ),
+            (
+                Filter {
+                    until: time("2026-11-21T09:00:01Z"),
+                    ..Filter::default()
+                },
+                true,
+            ),
+            (
+                Filter {
+                    until: time("2026-11-21T09:00:00Z"),
+                    ..Filter::default()
+                },
+                false,
+            ),
+        ];
+        for (filter, expected) in cases {
+            assert_eq!(filter.wants(&entry()), expected, "{filter:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_about_the_journal_is_no_record() {
+        assert_eq!(
+            Entry::read(br#"{"time":"2026-11-21T09:00:00Z","event":"opened","seq":1}"#),
+            None
+        );
+        assert_eq!(Entry::read(b"{"), None);
+    }
+}

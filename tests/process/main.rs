@@ -1,0 +1,13 @@
+//! A real process, asked over gRPC: killed at any moment, and searched for secrets.
+
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test may fail on the spot"
+)]
+
+mod crash;
+mod faults;
+mod secrets;
+mod service;
