@@ -2,7 +2,7 @@
 # Fuzzes each target in turn, for so many minutes in all, from the corpora that are kept.
 #
 #     scripts/fuzz.sh run MINUTES [TARGET…]    what is found new goes to fuzz/target/corpora, what breaks to fuzz/regressions
-#     scripts/fuzz.sh keep [TARGET…]           of both corpora, the fewest inputs that reach as much go to fuzz/corpora
+#     scripts/fuzz.sh keep [TARGET…]           of what was found, what reaches code that fuzz/corpora doesn't is added to it
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -27,11 +27,7 @@ for target in "$@"; do
   found=fuzz/target/corpora/$target kept=fuzz/corpora/$target bad=fuzz/regressions/$target
   mkdir -p "$found" "$kept" "$bad"
   if [ "$what" = keep ]; then
-    merged=$(mktemp -d)
-    "$built/$target" -merge=1 -max_len=4096 "$merged" "$kept" "$found" 2>&1 | tail -n 1
-    rm -f "$kept"/*
-    mv "$merged"/* "$kept"/
-    rmdir "$merged"
+    "$built/$target" -merge=1 -set_cover_merge=1 -use_counters=0 -max_len=4096 "$kept" "$found" 2>&1 | grep -E '^MERGE-OUTER: [0-9]+ new files'
     continue
   fi
   printf '\n=== %s\n' "$target"
