@@ -59,7 +59,7 @@ fn bodiless(exchange: &Exchange, limits: &Limits, operation: Operation) -> Resul
     transport::no_body(exchange)?;
     let fields = Fields::read(&exchange.headers, limits)?;
     let version = fields.version(None)?;
-    if version == Version::V2026_07_28 {
+    if !version.has_get_and_delete() {
         return Err(Refusal::MethodNotAllowed);
     }
     fields.name_nothing()?;

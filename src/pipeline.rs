@@ -18,7 +18,7 @@ use crate::decide::{self, Asked, Decision, Denial, Permit, Reason};
 use crate::exchange::{Decider, Exchange, Gateway, Reply};
 use crate::identity::Verifier;
 use crate::inventory::{Routes, Server};
-use crate::mcp::{self, Message, Operation, Version};
+use crate::mcp::{self, Message, Operation};
 use crate::policy::{PolicySet, PolicyStore, Question, Verdict};
 use crate::respond;
 use crate::telemetry::Metrics;
@@ -189,7 +189,7 @@ fn ask(policies: &PolicySet, server: &Server, message: &Message, case: &Case<'_>
 /// Whether each `Mcp-Param` header says what its argument says (MCP 2026-07-28): a gateway may route by it. Told only to
 /// callers who are permitted the call.
 fn argument_headers(policies: &PolicySet, server: &Server, message: &Message) -> Result<(), Denial> {
-    if message.version < Version::V2026_07_28 {
+    if !message.version.has_argument_headers() {
         return Ok(());
     }
     for (call, asked) in message.calls().iter().enumerate() {

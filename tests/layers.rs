@@ -44,6 +44,10 @@ fn source_files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
+fn is_test(file: &Path) -> bool {
+    file.ends_with("tests.rs") || file.components().any(|part| part.as_os_str() == "tests")
+}
+
 /// The top-level module that a file belongs to; `None` for lib.rs and main.rs.
 fn room(file: &Path) -> Option<String> {
     let below = file.strip_prefix("src").ok()?;
@@ -123,6 +127,52 @@ fn the_check_sees_an_import_against_the_arrows() {
     assert!(!may_know("mcp", "decide") && !may_know("wire", "pipeline") && may_know("decide", "mcp"));
 }
 
+/// Where a version of MCP may be named: the properties in which versions differ, and the table of methods.
+const NAMES_VERSIONS: [&str; 2] = ["src/mcp/version.rs", "src/mcp/methods.rs"];
+
+/// The lines of a file that name one version of MCP, without comments and without its tests.
+fn names_a_version(text: &str) -> Vec<&str> {
+    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+    code.lines()
+        .filter(|line| !line.trim_start().starts_with("//") && line.contains("V20"))
+        .collect()
+}
+
+#[test]
+fn what_depends_on_a_version_asks_for_a_property() {
+    let mut wrong = Vec::new();
+    for file in source_files(Path::new("src"))
+        .into_iter()
+        .filter(|file| !is_test(file))
+    {
+        if NAMES_VERSIONS.iter().any(|name| file == Path::new(name)) {
+            continue;
+        }
+        let text = fs::read_to_string(&file).unwrap();
+        for line in names_a_version(&text) {
+            wrong.push(format!("{}: {}", file.display(), line.trim()));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "ask a property of src/mcp/version.rs, which every version has to answer:\n{}",
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn the_check_sees_a_version_that_is_named() {
+    let text = "use Version::V2025_03_26 as FIRST;\n// V2025_03_26\nif version == Version::V2026_07_28 {}\n\
+                #[cfg(test)]\nmod tests { V2026_07_28 }";
+    assert_eq!(
+        names_a_version(text),
+        [
+            "use Version::V2025_03_26 as FIRST;",
+            "if version == Version::V2026_07_28 {}"
+        ]
+    );
+}
+
 #[test]
 fn folders_have_a_sibling_file_and_no_mod_rs() {
     for file in source_files(Path::new("src")) {
@@ -137,12 +187,9 @@ fn folders_have_a_sibling_file_and_no_mod_rs() {
 
 #[test]
 fn every_file_says_in_its_head_what_it_is_about() {
-    let tests = |file: &PathBuf| {
-        file.ends_with("tests.rs") || file.components().any(|part| part.as_os_str() == "tests")
-    };
     for file in source_files(Path::new("src"))
         .into_iter()
-        .filter(|file| !tests(file))
+        .filter(|file| !is_test(file))
     {
         let text = fs::read_to_string(&file).unwrap();
         assert!(

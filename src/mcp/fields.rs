@@ -41,7 +41,7 @@ impl<'a> Fields<'a> {
     /// of both eras would read it otherwise than as 2025-03-26.
     pub(super) fn version(&self, claimed: Option<&str>) -> Result<Version, Refusal> {
         match (self.version, claimed) {
-            (None, None) => Ok(Version::V2025_03_26),
+            (None, None) => Ok(Version::WITHOUT_HEADER),
             (None, Some(_)) => Err(Refusal::HeaderMissing { header: VERSION }),
             (Some(sent), Some(claimed)) if sent != claimed => Err(Refusal::VersionMismatch),
             (Some(sent), _) => Version::from_name(sent).ok_or_else(|| Refusal::VersionUnknown {

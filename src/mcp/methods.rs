@@ -42,66 +42,70 @@ pub(super) struct Method {
     pub(super) sort: Sort,
     pub(super) needs: Needs,
     since: Version,
-    until: Version,
+    /// `None`: every version since has it.
+    last: Option<Version>,
 }
 
-const fn method(name: &'static str, sort: Sort, needs: Needs, since: Version, until: Version) -> Method {
+const fn method(name: &'static str, sort: Sort, needs: Needs, since: Version) -> Method {
     Method {
         name,
         sort,
         needs,
         since,
-        until,
+        last: None,
     }
 }
 
-/// The table. 2025-06-18 has the methods of 2025-03-26. `notifications/cancelled` of 2026-07-28 belongs to stdio, but
-/// SDKs that share code between transports post it too.
+impl Method {
+    /// The last version that has it.
+    const fn until(self, last: Version) -> Self {
+        Self {
+            last: Some(last),
+            ..self
+        }
+    }
+
+    fn is_of(&self, version: Version) -> bool {
+        let place = version.place();
+        self.since.place() <= place && self.last.is_none_or(|last| place <= last.place())
+    }
+}
+
+/// The table: a method without an end is every later version's too. 2025-06-18 has the methods of 2025-03-26.
+/// `notifications/cancelled` of 2026-07-28 belongs to stdio, but SDKs that share code between transports post it too.
 static METHODS: &[Method] = &[
-    method("tools/call", Request, Tool, FIRST, STATELESS),
-    method("tools/list", Request, Anything, FIRST, STATELESS),
-    method("prompts/get", Request, Prompt, FIRST, STATELESS),
-    method("prompts/list", Request, Anything, FIRST, STATELESS),
-    method("resources/read", Request, Resource, FIRST, STATELESS),
-    method("resources/list", Request, Anything, FIRST, STATELESS),
-    method("resources/templates/list", Request, Anything, FIRST, STATELESS),
-    method("resources/subscribe", Request, Resource, FIRST, TASKS),
-    method("resources/unsubscribe", Request, Resource, FIRST, TASKS),
-    method("completion/complete", Request, Completion, FIRST, STATELESS),
-    method("initialize", Request, Initialize, FIRST, TASKS),
-    method("ping", Request, Anything, FIRST, TASKS),
-    method("logging/setLevel", Request, Anything, FIRST, TASKS),
-    method("tasks/get", Request, Task, TASKS, STATELESS),
-    method("tasks/cancel", Request, Task, TASKS, STATELESS),
-    method("tasks/result", Request, Task, TASKS, TASKS),
-    method("tasks/list", Request, Anything, TASKS, TASKS),
-    method("tasks/update", Request, Task, STATELESS, STATELESS),
-    method("server/discover", Request, Anything, STATELESS, STATELESS),
-    method("subscriptions/listen", Request, Listen, STATELESS, STATELESS),
-    method(
-        "notifications/cancelled",
-        Notification,
-        Anything,
-        FIRST,
-        STATELESS,
-    ),
-    method("notifications/progress", Notification, Anything, FIRST, TASKS),
-    method("notifications/initialized", Notification, Anything, FIRST, TASKS),
-    method(
-        "notifications/roots/list_changed",
-        Notification,
-        Anything,
-        FIRST,
-        TASKS,
-    ),
-    method("notifications/tasks/status", Notification, Anything, TASKS, TASKS),
+    method("tools/call", Request, Tool, FIRST),
+    method("tools/list", Request, Anything, FIRST),
+    method("prompts/get", Request, Prompt, FIRST),
+    method("prompts/list", Request, Anything, FIRST),
+    method("resources/read", Request, Resource, FIRST),
+    method("resources/list", Request, Anything, FIRST),
+    method("resources/templates/list", Request, Anything, FIRST),
+    method("resources/subscribe", Request, Resource, FIRST).until(TASKS),
+    method("resources/unsubscribe", Request, Resource, FIRST).until(TASKS),
+    method("completion/complete", Request, Completion, FIRST),
+    method("initialize", Request, Initialize, FIRST).until(TASKS),
+    method("ping", Request, Anything, FIRST).until(TASKS),
+    method("logging/setLevel", Request, Anything, FIRST).until(TASKS),
+    method("tasks/get", Request, Task, TASKS),
+    method("tasks/cancel", Request, Task, TASKS),
+    method("tasks/result", Request, Task, TASKS).until(TASKS),
+    method("tasks/list", Request, Anything, TASKS).until(TASKS),
+    method("tasks/update", Request, Task, STATELESS),
+    method("server/discover", Request, Anything, STATELESS),
+    method("subscriptions/listen", Request, Listen, STATELESS),
+    method("notifications/cancelled", Notification, Anything, FIRST),
+    method("notifications/progress", Notification, Anything, FIRST).until(TASKS),
+    method("notifications/initialized", Notification, Anything, FIRST).until(TASKS),
+    method("notifications/roots/list_changed", Notification, Anything, FIRST).until(TASKS),
+    method("notifications/tasks/status", Notification, Anything, TASKS).until(TASKS),
 ];
 
 /// The method of that name, if the version knows it. Names are case-sensitive.
 pub(super) fn known(name: &str, version: Version) -> Option<&'static Method> {
     METHODS
         .iter()
-        .find(|method| method.name == name && (method.since..=method.until).contains(&version))
+        .find(|method| method.name == name && method.is_of(version))
 }
 
 /// Every method that a version knows.

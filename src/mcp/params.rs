@@ -50,11 +50,11 @@ pub(super) fn read(
 /// What rides on a call: `task` (2025-11-25), `inputResponses` and `requestState` (2026-07-28).
 fn check_extras(method: &Method, params: &Object, version: Version) -> Result<(), Refusal> {
     let tool = method.needs == Needs::Tool;
-    if version == Version::V2025_11_25 && tool {
+    if version.has_task_params() && tool {
         object_if_any(params.get("task"), "`params.task`")?;
     }
     let retried = tool || method.needs == Needs::Prompt || method.name == "resources/read";
-    if version == Version::V2026_07_28 && retried {
+    if version.has_retried_requests() && retried {
         object_if_any(params.get("inputResponses"), "`params.inputResponses`")?;
         if !matches!(params.get("requestState"), None | Some(Value::String(_))) {
             return Err(Refusal::BadParams {

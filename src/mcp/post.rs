@@ -36,19 +36,20 @@ fn single(exchange: &Exchange, envelope: Envelope, limits: &Limits) -> Result<Me
             response(version)?
         }
         Envelope::Call { id, method, params } => {
-            let stateless = version == Version::V2026_07_28 && id.is_some();
-            if stateless {
+            let is_request = id.is_some();
+            if is_request && version.describes_itself_in_meta() {
                 meta::complete(params.as_ref())?;
             }
-            let operation = operation(&method, id.is_some(), params, version, limits)?;
-            fields.agree(&method, &operation, stateless)?;
+            let operation = operation(&method, is_request, params, version, limits)?;
+            let named = is_request && version.names_itself_in_headers();
+            fields.agree(&method, &operation, named)?;
             Call { id, operation }
         }
     });
     Ok(Message {
         version,
-        // 2026-07-28 has no sessions: servers ignore the header.
-        session: fields.session.filter(|_| version != Version::V2026_07_28),
+        // Without sessions, servers ignore the header.
+        session: fields.session.filter(|_| version.has_sessions()),
         payload,
         param_headers: fields.params,
     })
@@ -77,12 +78,12 @@ fn offered(params: Option<&Object>) -> Version {
         .and_then(Value::as_str);
     let known = offered
         .and_then(Version::from_name)
-        .filter(|version| *version < Version::V2026_07_28);
-    known.unwrap_or(Version::V2025_11_25)
+        .filter(|version| version.has_sessions());
+    known.unwrap_or(Version::NEWEST_WITH_SESSIONS)
 }
 
 fn response(version: Version) -> Result<Call, Refusal> {
-    if version == Version::V2026_07_28 {
+    if !version.has_client_responses() {
         return Err(Refusal::ResponseNotAllowed);
     }
     Ok(Call {
@@ -126,7 +127,7 @@ fn operation(
 fn batch(exchange: &Exchange, messages: Vec<Value>, limits: &Limits) -> Result<Message, Refusal> {
     let fields = Fields::read(&exchange.headers, limits)?;
     let version = fields.version(None)?;
-    if version != Version::V2025_03_26 {
+    if !version.has_batches() {
         return Err(Refusal::BatchNotAllowed);
     }
     if messages.is_empty() {

@@ -226,7 +226,7 @@ impl Case {
 
     fn version(&self) -> Result<Version, Said> {
         match &self.version {
-            None => Ok(Version::V2025_11_25),
+            None => Ok(Version::NEWEST_WITH_SESSIONS),
             Some(name) => {
                 Version::from_name(name).ok_or_else(|| Said::new(format!("`{name}` is no version of MCP")))
             }

@@ -91,7 +91,9 @@ fn error(id: Option<&Id>, code: i64, denial: &Denial, about: &About<'_>) -> Valu
 fn tool_result(id: Option<&Id>, denial: &Denial, about: &About<'_>) -> Value {
     let text = format!("{} (decision {})", message(denial, about), about.decision_id);
     let mut result = json!({ "content": [{ "type": "text", "text": text }], "isError": true });
-    if about.message.map(|message| message.version) == Some(Version::V2026_07_28)
+    if about
+        .message
+        .is_some_and(|message| message.version.has_result_type())
         && let Some(members) = result.as_object_mut()
     {
         members.insert("resultType".to_owned(), json!("complete"));

@@ -42,11 +42,12 @@ fn table() -> Vec<(&'static str, Vec<Version>)> {
 
 fn versions(told: &str) -> Vec<Version> {
     let known = |name: &str| Version::from_name(name).unwrap_or_else(|| panic!("{told}"));
+    let place = |version: Version| Version::ALL.iter().position(|other| *other == version);
     let is_meant: Box<dyn Fn(Version) -> bool> = match told.split_once(' ') {
         None if told == "all" => Box::new(|_| true),
         None => Box::new(move |version| version == known(told)),
-        Some(("to", last)) => Box::new(move |version| version <= known(last)),
-        Some(("from", first)) => Box::new(move |version| version >= known(first)),
+        Some(("to", last)) => Box::new(move |version| place(version) <= place(known(last))),
+        Some(("from", first)) => Box::new(move |version| place(version) >= place(known(first))),
         Some(_) => panic!("{told}"),
     };
     Version::ALL
