@@ -99,6 +99,8 @@ pub struct Stack {
     /// Who issues tokens.
     pub issuer: DevIssuer,
     issuing: JoinHandle<()>,
+    /// The issuer's port stays taken as long as this is there, whoever answers on it.
+    issuer_port: Option<std::net::TcpListener>,
     parts: Vec<Part>,
 }
 
@@ -111,7 +113,7 @@ impl Stack {
         let directory = make(&settings.directory)?;
         let pki = make(&directory.join("pki"))?;
         let authority = certificates(&pki)?;
-        let (issuer, issuing) = issue(&directory).await?;
+        let (issuer, issuing, issuer_port) = issue(&directory).await?;
         let ports = ports(settings.listener).await?;
         let mut stack = Self {
             directory,
@@ -119,6 +121,7 @@ impl Stack {
             authority,
             issuer,
             issuing,
+            issuer_port: Some(issuer_port),
             parts: Vec::new(),
         };
         stack.start_servers(settings)?;
@@ -161,7 +164,13 @@ impl Stack {
     }
 
     /// Takes the issuer away; tokens can still be signed.
-    pub fn stop_issuer(&self) {
+    pub fn stop_issuer(&mut self) {
+        self.issuing.abort();
+        self.issuer_port = None;
+    }
+
+    /// Puts the issuer to sleep: who asks it is connected, and hears nothing.
+    pub fn put_issuer_to_sleep(&self) {
         self.issuing.abort();
     }
 
@@ -334,10 +343,11 @@ fn certificates(pki: &Path) -> Result<Authority, PkiError> {
 }
 
 /// The issuer, served on a port of its own.
-async fn issue(directory: &Path) -> Result<(DevIssuer, JoinHandle<()>), StackError> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .await
-        .map_err(PartError::Listen)?;
+async fn issue(directory: &Path) -> Result<(DevIssuer, JoinHandle<()>, std::net::TcpListener), StackError> {
+    let socket = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(PartError::Listen)?;
+    socket.set_nonblocking(true).map_err(PartError::Listen)?;
+    let kept = socket.try_clone().map_err(PartError::Listen)?;
+    let listener = TcpListener::from_std(socket).map_err(PartError::Listen)?;
     let port = listener.local_addr().map_err(PartError::Listen)?.port();
     let issuer = DevIssuer::create(
         &directory.join("issuer"),
@@ -348,7 +358,7 @@ async fn issue(directory: &Path) -> Result<(DevIssuer, JoinHandle<()>), StackErr
         // It ends with us; there is nobody to tell.
         let _ = axum::serve(listener, router).await;
     });
-    Ok((issuer, serving))
+    Ok((issuer, serving, kept))
 }
 
 async fn ports(wanted: Option<u16>) -> Result<Ports, PartError> {

@@ -457,3 +457,28 @@ async fn settings_that_contradict_themselves_do_not_start() {
         assert!(error.starts_with(message), "{what}: {error}");
     }
 }
+
+#[tokio::test]
+async fn a_clock_that_steps_back_an_hour_takes_neither_keys_nor_good_tokens_away() {
+    let key = Signer::ec();
+    let issuer = TestIssuer::start(vec![key.jwk("k1")]).await;
+    let verifier = start(vec![quick(&issuer)]).await;
+    let hour = jiff::SignedDuration::from_hours(1);
+    let at = async |token: &str, now: Timestamp| {
+        let identified = verifier.identify(&bearer(token), &server(&["user"]), now).await;
+        identified.map(drop)
+    };
+    let fresh = key.token(&header("k1"), &claims(issuer.url()));
+    let mut older = claims(issuer.url());
+    older["iat"] = json!(NOW - 7200);
+    let older = key.token(&header("k1"), &older);
+    for token in [&fresh, &older] {
+        assert_eq!(at(token, now()).await, Ok(()));
+    }
+    // Remembered or not, each use looks at the times; what the keys are worth is counted on the other clock.
+    assert_eq!(at(&fresh, now() - hour).await, Err(IdentityError::IssuedInFuture));
+    assert_eq!(at(&older, now() - hour).await, Ok(()));
+    for token in [&fresh, &older] {
+        assert_eq!(at(token, now()).await, Ok(()));
+    }
+}

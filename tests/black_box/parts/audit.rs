@@ -24,6 +24,19 @@ pub(crate) async fn records(stack: &Stack, matches: impl Fn(&Value) -> bool) -> 
     panic!("nothing was recorded in {}", stack.audit().display());
 }
 
+/// Waits until so many decisions are recorded.
+pub(crate) async fn records_at_least(stack: &Stack, count: usize) {
+    let mut ticks = tokio::time::interval(Duration::from_millis(10));
+    while std::fs::read_to_string(stack.audit())
+        .unwrap_or_default()
+        .lines()
+        .count()
+        < count
+    {
+        ticks.tick().await;
+    }
+}
+
 /// The one record of a decision.
 pub(crate) async fn record(stack: &Stack, decision_id: &str) -> Value {
     let mut found = records(stack, |record| record["decision_id"] == decision_id).await;
