@@ -119,11 +119,12 @@ fn every_failure_of_the_wire_is_listed() {
         Failure::Metadata(_) => 2,
         Failure::TooLarge => 3,
         Failure::Unreadable => 4,
-        Failure::Overloaded => 5,
-        Failure::DeadlinePassed => 6,
-        Failure::Panicked => 7,
-        Failure::UnfitReply(_) => 8,
+        Failure::Abandoned => 5,
+        Failure::Overloaded => 6,
+        Failure::DeadlinePassed => 7,
+        Failure::Panicked => 8,
+        Failure::UnfitReply(_) => 9,
     };
     let places: Vec<usize> = Failure::ALL.iter().map(place).collect();
-    assert_eq!(places, (0..9).collect::<Vec<_>>());
+    assert_eq!(places, (0..10).collect::<Vec<_>>());
 }

@@ -7,12 +7,40 @@ use rmcp::transport::streamable_http_client::{
 };
 use rmcp::transport::{DynamicTransportError, StreamableHttpClientTransport, WorkerTransport};
 use rmcp::{RoleClient, ServiceExt as _};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::pki::{Authority, Identity, PkiError};
 
 /// The key in a result's `_meta` under which the demo's MCP servers say which headers about the caller they saw.
 pub const SEEN: &str = "local.mcp-identity/headers";
+
+/// The header fields of [`single_call`], without the name of its tool (`mcp-name`).
+pub const SINGLE_CALL: [(&str, &str); 4] = [
+    ("content-type", "application/json"),
+    ("accept", "application/json, text/event-stream"),
+    ("mcp-protocol-version", "2026-07-28"),
+    ("mcp-method", "tools/call"),
+];
+
+/// The body of a tools/call of 2026-07-28: one request, without a session.
+#[must_use]
+pub fn single_call(id: impl Into<Value>, tool: &str, arguments: &Value) -> Value {
+    json!({
+        "jsonrpc": "2.0",
+        "id": id.into(),
+        "method": "tools/call",
+        "params": { "name": tool, "arguments": arguments, "_meta": single_meta() },
+    })
+}
+
+/// What the params of each request of 2026-07-28 must hold.
+#[must_use]
+pub fn single_meta() -> Value {
+    json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    })
+}
 
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]

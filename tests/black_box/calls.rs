@@ -330,10 +330,7 @@ fn a_server_lists_exactly_its_approved_tools() {
             let caller = Caller::new(stack, &developer(), TRUSTED, server);
             let list = json!({
                 "jsonrpc": "2.0", "id": 1, "method": "tools/list",
-                "params": { "_meta": {
-                    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-                    "io.modelcontextprotocol/clientCapabilities": {},
-                } },
+                "params": { "_meta": mcp_authz::dev::client::single_meta() },
             });
             let headers = [
                 ("mcp-protocol-version", "2026-07-28"),

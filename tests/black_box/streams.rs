@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use mcp_authz::dev::client::{self, SINGLE_CALL};
+use mcp_authz::dev::stack::Stack;
 use serde_json::{Value, json};
 
-use crate::parts::caller::{Caller, Reply, TRUSTED, person};
-use crate::parts::{audit, with_stack};
+use crate::parts::caller::{Caller, Reply, TRUSTED, call, person};
+use crate::parts::http2::Connection;
+use crate::parts::{audit, with_own_stack, with_stack};
 
 fn initialize() -> String {
     json!({
@@ -144,5 +147,111 @@ fn a_server_that_answers_in_json_is_served_alike() {
         reply.assert_allowed();
         assert_eq!(reply.message()["id"], "two");
         assert_eq!(reply.message()["result"]["structuredContent"]["topic"], "tea");
+    });
+}
+
+/// Waits until no request is being decided, as the metrics say.
+async fn all_decided(stack: &Stack) {
+    let http = client::http(&stack.authority, None).unwrap();
+    let url = format!("http://127.0.0.1:{}/metrics", stack.ports.http);
+    let mut ticks = tokio::time::interval(Duration::from_millis(20));
+    for _ in 0..500 {
+        ticks.tick().await;
+        let metrics = http.get(&url).send().await.unwrap().text().await.unwrap();
+        if metrics
+            .lines()
+            .any(|line| line == "mcp_authz_requests_in_flight 0")
+        {
+            return;
+        }
+    }
+    panic!("something is still being decided");
+}
+
+/// A counter of the gateway's.
+async fn stat(stack: &Stack, name: &str) -> u64 {
+    let http = client::http(&stack.authority, None).unwrap();
+    let url = format!("http://127.0.0.1:{}/stats?filter=^{name}$", stack.ports.admin);
+    let text = http.get(url).send().await.unwrap().text().await.unwrap();
+    text.trim().rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_flood_of_resets_through_the_gateway_leaves_nothing_under_way() {
+    with_own_stack("resets", Value::Null, async |stack, _| {
+        let caller = Caller::developer(&stack);
+        let read = json!({ "path": "/srv/work/hello.txt" });
+        let body = call("fs_read", &read).to_string();
+        let token = format!("Bearer {}", caller.token.as_deref().unwrap());
+        let mut headers = vec![("authorization", token.as_str()), ("mcp-name", "fs_read")];
+        headers.extend(SINGLE_CALL);
+        let settings = h2::client::Builder::new();
+        let mut connection = Connection::open(&stack, &settings).await;
+        let mut ticks = tokio::time::interval(Duration::from_millis(5));
+        // Somebody else, through the same gateway.
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let (other, reading) = (caller.clone(), read.clone());
+        let unharmed = tokio::spawn(async move {
+            while !*stopped.borrow() {
+                let reply = other.call("fs_read", &reading).await;
+                // It may be too much for a small machine, which then says so; never is a connection lost.
+                if reply.status != 200 {
+                    reply.assert_denied(503, "overloaded");
+                }
+            }
+        });
+        for _ in 0..60 {
+            let mut streams = Vec::new();
+            for _ in 0..50 {
+                match connection.post(&caller.url, &headers, &body).await {
+                    Ok(opened) => streams.push(opened),
+                    // The gateway has had enough of it: come again.
+                    Err(_) => connection = Connection::open(&stack, &settings).await,
+                }
+            }
+            // So that they are on their way.
+            ticks.tick().await;
+            for (_, stream) in &mut streams {
+                stream.send_reset(h2::Reason::CANCEL);
+            }
+        }
+        let resets = stat(&stack, "http.mcp.downstream_rq_rx_reset").await;
+        assert!(resets > 300, "{resets} streams were reset");
+        stop.send_replace(true);
+        unharmed.await.unwrap();
+        all_decided(&stack).await;
+        caller.call("fs_read", &read).await.assert_allowed();
+        // Whoever is gone is recorded as gone, and who had an answer as answered.
+        let records = audit::records(&stack, |_| true).await;
+        let known = ["allowed", "gateway_gone", "check_unreadable", "overloaded"];
+        for record in &records {
+            assert!(known.contains(&record["reason"].as_str().unwrap()), "{record}");
+        }
+        stack
+    });
+}
+
+#[test]
+fn who_takes_no_answers_holds_up_nobody() {
+    with_own_stack("slow-reader", Value::Null, async |stack, _| {
+        let caller = Caller::developer(&stack);
+        let read = json!({ "path": "/srv/work/hello.txt" });
+        let body = call("fs_read", &read).to_string();
+        let token = format!("Bearer {}", caller.token.as_deref().unwrap());
+        let mut headers = vec![("authorization", token.as_str()), ("mcp-name", "fs_read")];
+        headers.extend(SINGLE_CALL);
+        // Without a window no byte of a body may be sent.
+        let mut greedy = Connection::open(&stack, h2::client::Builder::new().initial_window_size(0)).await;
+        let mut open = Vec::new();
+        for _ in 0..90 {
+            let (answer, stream) = greedy.post(&caller.url, &headers, &body).await.unwrap();
+            let answer = answer.await.unwrap();
+            assert_eq!(answer.status(), 200);
+            open.push((answer, stream));
+        }
+        all_decided(&stack).await;
+        caller.call("fs_read", &read).await.assert_allowed();
+        drop(open);
+        stack
     });
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::json;
 
+use crate::dev::client;
 use crate::dev::demo::cast::{
     ADA, ASSISTANT, Agent, CARL, CRAWLER, DAN, Expected, HELPER, NEWCOMER, PIA, Scene, Token, VERA,
 };
@@ -68,7 +69,8 @@ pub(super) fn write(stack: &Stack) -> Result<(), DemoError> {
             json!({ "table": "orders", "privilege": "select", "grantee": "reports" }),
         ),
     ] {
-        secret(&directory.join(format!("{tool}.json")), &call(tool, &arguments))?;
+        let call = client::single_call(1, tool, &arguments);
+        secret(&directory.join(format!("{tool}.json")), &call.to_string())?;
     }
     secret(&directory.join("curl.conf"), &curl(stack))
 }
@@ -104,27 +106,11 @@ fn gateway(stack: &Stack) -> String {
     format!("https://localhost:{}", stack.ports.listener)
 }
 
-/// A call of 2026-07-28: one request, no session.
-fn call(tool: &str, arguments: &serde_json::Value) -> String {
-    json!({
-        "jsonrpc": "2.0",
-        "id": 1,
-        "method": "tools/call",
-        "params": {
-            "name": tool,
-            "arguments": arguments,
-            "_meta": {
-                "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-                "io.modelcontextprotocol/clientCapabilities": {},
-            },
-        },
-    })
-    .to_string()
-}
-
 fn curl(stack: &Stack) -> String {
     let directory = stack.directory.display();
     let token = fs::read_to_string(stack.directory.join("tokens/dan.workbench")).unwrap_or_default();
+    let headers = client::SINGLE_CALL.map(|(name, value)| format!("header = \"{name}: {value}\"\n"));
+    let headers = headers.concat();
     format!(
         "silent
 show-error
@@ -132,11 +118,7 @@ cacert = \"{directory}/pki/ca.pem\"
 cert = \"{directory}/pki/agents/assistant.pem\"
 key = \"{directory}/pki/agents/assistant-key.pem\"
 header = \"authorization: Bearer {token}\"
-header = \"content-type: application/json\"
-header = \"accept: application/json, text/event-stream\"
-header = \"mcp-protocol-version: 2026-07-28\"
-header = \"mcp-method: tools/call\"
-write-out = \"\\n\"
+{headers}write-out = \"\\n\"
 url = \"{}\"
 ",
         stack.url("workbench")

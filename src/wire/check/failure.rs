@@ -21,6 +21,9 @@ pub enum Failure {
     /// The message isn't a `CheckRequest`, or is compressed.
     #[error("the check could not be read")]
     Unreadable,
+    /// The message didn't come to its end as long as the gateway waits.
+    #[error("the gateway gave up before the check was whole")]
+    Abandoned,
     /// More checks at once than can be decided in time.
     #[error("more was asked at once than can be decided in time")]
     Overloaded,
@@ -43,6 +46,7 @@ impl Failure {
         Self::Metadata(NotJson::NoKind),
         Self::TooLarge,
         Self::Unreadable,
+        Self::Abandoned,
         Self::Overloaded,
         Self::DeadlinePassed,
         Self::Panicked,
@@ -58,6 +62,7 @@ impl Failure {
             Self::Metadata(_) => "check_metadata_malformed",
             Self::TooLarge => "check_too_large",
             Self::Unreadable => "check_unreadable",
+            Self::Abandoned => "check_abandoned",
             Self::Overloaded => "overloaded",
             Self::DeadlinePassed => "deadline_passed",
             Self::Panicked => "internal_fault",
@@ -74,6 +79,7 @@ impl Failure {
             | Self::Certificate
             | Self::Metadata(_)
             | Self::Unreadable
+            | Self::Abandoned
             | Self::Overloaded
             | Self::DeadlinePassed
             | Self::Panicked
@@ -94,6 +100,7 @@ impl Failure {
             | Self::Metadata(_)
             | Self::TooLarge
             | Self::Unreadable
+            | Self::Abandoned
             | Self::Overloaded
             | Self::DeadlinePassed => {
                 tracing::warn!(reason, "denied a check without a decision: {self}");

@@ -199,7 +199,7 @@ impl Watch {
         });
         over.as_mut()
             .poll(context)
-            .map(|()| self.deny(Failure::Unreadable))
+            .map(|()| self.deny(Failure::Abandoned))
     }
 
     fn without_error(&self, response: Response<Body>) -> Response<Body> {
@@ -207,6 +207,7 @@ impl Watch {
         match Status::from_header_map(response.headers()).map(|status| status.code()) {
             None if response.status() == http::StatusCode::OK => response,
             Some(Code::OutOfRange) => self.deny(Failure::TooLarge),
+            // Also what the gateway reset in the middle: tonic takes that for a message that isn't there.
             _ => self.deny(Failure::Unreadable),
         }
     }

@@ -108,29 +108,21 @@ async fn ten_thousand_streams_that_are_reset_cost_nothing_lasting() {
     let places = 8;
     let server = start(&Settings {
         max_checks: places,
-        max_connections: 4,
+        max_connections: 2,
         max_wait: PATIENCE,
         ..settings()
     })
     .await;
     let mut peer = Peer::connect(&server, &Builder::new()).await;
-    let mut cut = 0;
     for number in 0..10_000 {
         let path = ["/never", "/allow"][number % 2];
-        let opened = peer.open(path, number % 3 == 0).await;
-        if let Ok((_, mut stream)) = opened {
-            stream.send_reset(Reason::CANCEL);
-        } else {
-            // The flood was noticed, the connection is over: come again.
-            cut += 1;
-            peer.connection.abort();
-            peer = Peer::connect(&server, &Builder::new()).await;
-        }
+        // The same connection throughout: a gateway's other checks are on it too.
+        let (_, mut stream) = peer.open(path, number % 3 == 0).await.unwrap();
+        stream.send_reset(Reason::CANCEL);
         if number % 7 == 0 {
             tokio::task::yield_now().await;
         }
     }
-    assert!(cut > 0, "such a flood ends its connection");
     all_free(&server, places).await;
     drop(peer);
 }
@@ -178,7 +170,7 @@ async fn a_message_that_never_ends_keeps_its_place_no_longer_than_its_gateway_wa
     let (answer, _stream) = slow.open("/allow", false).await.unwrap();
     let answer = timeout(PATIENCE, answer).await.expect("it is answered").unwrap();
     assert_eq!(answer.status(), 200);
-    assert_eq!(*server.decider.unasked.lock().unwrap(), ["check_unreadable"]);
+    assert_eq!(*server.decider.unasked.lock().unwrap(), ["check_abandoned"]);
     all_free(&server, 1).await;
 }
 

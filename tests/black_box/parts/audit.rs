@@ -16,7 +16,9 @@ pub(crate) async fn records(stack: &Stack, matches: impl Fn(&Value) -> bool) -> 
         let lines = whole
             .lines()
             .map(|line| serde_json::from_str::<Value>(line).unwrap());
-        let found: Vec<Value> = lines.filter(|record| matches(record)).collect();
+        // What the journal notes of itself is no decision.
+        let decisions = lines.filter(|line| line["event"].is_null());
+        let found: Vec<Value> = decisions.filter(|record| matches(record)).collect();
         if !found.is_empty() {
             return found;
         }

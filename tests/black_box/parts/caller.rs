@@ -4,7 +4,7 @@ use mcp_authz::clock;
 use mcp_authz::dev::client::{self, Session};
 use mcp_authz::dev::mint::Mint;
 use mcp_authz::dev::stack::Stack;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 pub(crate) const TRUSTED: &str = "spiffe://mcp-identity.local/agent/trusted/assistant";
 pub(crate) const SEMI_TRUSTED: &str = "spiffe://mcp-identity.local/agent/semi-trusted/helper";
@@ -112,11 +112,8 @@ impl Caller {
 
     /// The same with more headers.
     pub(crate) async fn call_with(&self, tool: &str, arguments: &Value, more: &[(&str, &str)]) -> Reply {
-        let mut headers = vec![
-            ("mcp-protocol-version", "2026-07-28"),
-            ("mcp-method", "tools/call"),
-            ("mcp-name", tool),
-        ];
+        let mut headers = vec![("mcp-name", tool)];
+        headers.extend(client::SINGLE_CALL.iter().filter(|(name, _)| *name != "accept"));
         headers.extend_from_slice(more);
         self.post(call(tool, arguments).to_string(), &headers).await
     }
@@ -124,19 +121,7 @@ impl Caller {
 
 /// The body of a tools/call of 2026-07-28.
 pub(crate) fn call(tool: &str, arguments: &Value) -> Value {
-    json!({
-        "jsonrpc": "2.0",
-        "id": "call-1",
-        "method": "tools/call",
-        "params": {
-            "name": tool,
-            "arguments": arguments,
-            "_meta": {
-                "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-                "io.modelcontextprotocol/clientCapabilities": {},
-            },
-        },
-    })
+    client::single_call("call-1", tool, arguments)
 }
 
 impl Reply {

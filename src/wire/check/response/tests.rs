@@ -228,6 +228,7 @@ fn a_failure_is_a_denial_in_json_with_its_reason() {
         ),
         (Failure::TooLarge, 413, "check_too_large"),
         (Failure::Unreadable, 503, "check_unreadable"),
+        (Failure::Abandoned, 503, "check_abandoned"),
         (Failure::Overloaded, 503, "overloaded"),
         (Failure::DeadlinePassed, 503, "deadline_passed"),
         (Failure::Panicked, 503, "internal_fault"),
