@@ -113,7 +113,7 @@ impl Stack {
         let directory = make(&settings.directory)?;
         let pki = make(&directory.join("pki"))?;
         let authority = certificates(&pki)?;
-        let (issuer, issuing, issuer_port) = issue(&directory).await?;
+        let (issuer, issuing, issuer_port) = issue(&directory)?;
         let ports = ports(settings.listener).await?;
         let mut stack = Self {
             directory,
@@ -343,7 +343,7 @@ fn certificates(pki: &Path) -> Result<Authority, PkiError> {
 }
 
 /// The issuer, served on a port of its own.
-async fn issue(directory: &Path) -> Result<(DevIssuer, JoinHandle<()>, std::net::TcpListener), StackError> {
+fn issue(directory: &Path) -> Result<(DevIssuer, JoinHandle<()>, std::net::TcpListener), StackError> {
     let socket = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(PartError::Listen)?;
     socket.set_nonblocking(true).map_err(PartError::Listen)?;
     let kept = socket.try_clone().map_err(PartError::Listen)?;

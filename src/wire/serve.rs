@@ -11,7 +11,7 @@ use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tonic::service::Routes;
 
 use super::check::{Guard, Rules};
@@ -105,26 +105,22 @@ impl Server {
                 () = goodbye(age, stopped) => serving.as_mut().graceful_shutdown(),
             }
             // Each check on it is answered in time; a peer that doesn't take the answers is not waited for.
-            match timeout(grace, serving).await {
-                Ok(ended) => tell(ended),
-                Err(_) => tracing::debug!("a connection was cut: its peer took neither answers nor goodbye"),
+            if let Ok(ended) = timeout(grace, serving).await {
+                tell(ended);
+            } else {
+                tracing::debug!("a connection was cut: its peer took neither answers nor goodbye");
             }
         }
     }
 }
 
-/// When a connection has to go.
+/// When a connection has to go: it is old, or the service stops.
 async fn goodbye(age: Option<Duration>, mut stopped: watch::Receiver<bool>) {
-    let old = async {
-        match age {
-            Some(age) => sleep(age).await,
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        () = old => {}
-        // Nobody left to say stop is a stop too.
-        _ = stopped.wait_for(|stopped| *stopped) => {}
+    // Nobody left to say stop is a stop too.
+    let told = async { drop(stopped.wait_for(|stopped| *stopped).await) };
+    match age {
+        Some(age) => drop(timeout(age, told).await),
+        None => told.await,
     }
 }
 

@@ -66,7 +66,7 @@ fn first() -> String {
     "POST /workbench/mcp".to_owned()
 }
 
-/// The cases of a file in tests/black_box/cases.
+/// The cases of a file in `tests/black_box/cases`.
 pub(crate) fn cases(text: &str) -> Vec<Case> {
     serde_saphyr::from_str(text).unwrap()
 }
