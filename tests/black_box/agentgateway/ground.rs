@@ -158,8 +158,11 @@ impl Ground {
             ticks.tick().await;
             let text = std::fs::read_to_string(self.directory.join("audit.jsonl")).unwrap_or_default();
             let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-            let lines = whole.lines().map(|line| serde_json::from_str(line).unwrap());
-            let found: Vec<Value> = lines.collect();
+            let lines = whole
+                .lines()
+                .map(|line| serde_json::from_str::<Value>(line).unwrap());
+            // What the journal notes of itself is no decision.
+            let found: Vec<Value> = lines.filter(|line| line["event"].is_null()).collect();
             if found.len() >= count {
                 return found;
             }
