@@ -141,7 +141,7 @@ impl Journal {
         // Before anything is opened.
         Self::check_queue(settings.queue)?;
         let (target, found) = Target::open(settings.file.as_deref())?;
-        Self::with_target(target, found, settings)
+        Self::with_target(target, &found, settings)
     }
 
     /// Whether a queue can be as long as that.
@@ -156,7 +156,7 @@ impl Journal {
         }
     }
 
-    fn with_target(target: Target, found: Ends, settings: &AuditSettings) -> Result<Self, JournalError> {
+    fn with_target(target: Target, found: &Ends, settings: &AuditSettings) -> Result<Self, JournalError> {
         let strict = settings.durability == Durability::Disk;
         let shared = Arc::new(Shared {
             queue: Queue::new(settings.queue, !strict),

@@ -112,7 +112,7 @@ impl Place {
     fn read_name(&self, path: &Path) -> Option<Old> {
         let (stem, end) = self.name();
         let name = path.file_name()?.to_str()?;
-        let packed = name.ends_with(".gz");
+        let packed = path.extension().is_some_and(|end| end == "gz");
         let numbers = name
             .strip_suffix(".gz")
             .unwrap_or(name)

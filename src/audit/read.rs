@@ -78,6 +78,12 @@ impl Source {
         }
     }
 
+    /// The number of its first line; of one that has none yet, more than any.
+    #[must_use]
+    pub fn first(&self) -> u64 {
+        self.order
+    }
+
     /// Whether its path leads to another file by now.
     #[must_use]
     pub fn was_replaced(&self) -> bool {

@@ -138,6 +138,10 @@ struct Here<'a> {
 }
 
 impl Here<'_> {
+    #[expect(
+        clippy::unnecessary_box_returns,
+        reason = "the error of results that are mostly fine"
+    )]
     fn broken(&self, fault: Fault, expected: impl Into<String>, found: impl Into<String>) -> Box<Broken> {
         Box::new(Broken {
             file: self.file.to_owned(),

@@ -24,14 +24,14 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     Verify(verify::Args),
-    Show(show::Args),
+    Show(Box<show::Args>),
 }
 
 /// Runs the command.
 pub(super) async fn run(args: Args, terminal: Terminal) -> miette::Result<Outcome> {
     match args.command {
         Command::Verify(args) => verify::run(&args, terminal),
-        Command::Show(args) => show::run(args, terminal).await,
+        Command::Show(args) => show::run(*args, terminal).await,
     }
 }
 

@@ -2,11 +2,13 @@
 
 #![expect(
     clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
     reason = "a test may fail on the spot"
 )]
 
+mod commands;
 mod crash;
 mod faults;
 mod secrets;

@@ -40,7 +40,7 @@ fn in_a_moment() -> Instant {
 
 fn journal_in(disk: &Disk, settings: &AuditSettings) -> Journal {
     let target = Target::new(Box::new(disk.clone()), None);
-    Journal::with_target(target, Ends::default(), settings).unwrap()
+    Journal::with_target(target, &Ends::default(), settings).unwrap()
 }
 
 /// A file's lines, each of which must be whole and linked to the one before.
@@ -52,7 +52,7 @@ fn lines(file: &Path) -> Vec<serde_json::Value> {
         .map(|line| {
             let sealed = Sealed::read(line.as_bytes()).unwrap_or_else(|| panic!("{line}"));
             if let Some(before) = before {
-                assert_eq!(sealed.link.seq, before.seq + 1);
+                assert_eq!(sealed.link.seq, before.seq.saturating_add(1));
                 assert_eq!(sealed.link.hash, sealed.hash_after(before.hash));
             }
             before = Some(sealed.link);

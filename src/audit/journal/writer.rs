@@ -39,7 +39,7 @@ pub(super) struct Writer {
 /// Starts the writer. It ends once the journal is closing, no slot is out and every line is written.
 pub(super) fn spawn(
     target: Target,
-    found: Ends,
+    found: &Ends,
     shared: Arc<Shared>,
     settings: &AuditSettings,
 ) -> io::Result<()> {
@@ -117,13 +117,13 @@ impl Writer {
 
     fn refresh(&mut self) -> io::Result<()> {
         if let Some(found) = self.target.refresh()? {
-            self.found(found);
+            self.found(&found);
         }
         Ok(())
     }
 
     /// A file was opened: goes on where it ends.
-    fn found(&mut self, found: Ends) {
+    fn found(&mut self, found: &Ends) {
         self.opens = true;
         if let Some(last) = found.last {
             if last.seq < self.chain.seq {

@@ -98,6 +98,7 @@ fn a_journal_as_it_was_written_holds_also_compressed() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, clippy::type_complexity, reason = "a table")]
 fn the_first_line_that_was_tampered_with_is_named() {
     type Change = fn(&mut Vec<String>);
     let cases: [(&str, usize, Change, (usize, u64, Fault)); 10] = [
@@ -119,7 +120,7 @@ fn the_first_line_that_was_tampered_with_is_named() {
             |lines| {
                 let kept = lines[2].len() - 67;
                 lines[2].truncate(kept);
-                lines[2] += &format!("{}\"}}\n", "0".repeat(64));
+                lines[2].extend(["0".repeat(64), "\"}\n".to_owned()]);
             },
             (1, 3, Fault::Changed),
         ),

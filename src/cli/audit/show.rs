@@ -7,8 +7,10 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, civil};
 use miette::{IntoDiagnostic as _, WrapErr as _};
 
+use crate::audit::chain::Sealed;
+use crate::audit::place::Place;
 use crate::audit::query::{Entry, Filter};
-use crate::audit::read::{Line, Source};
+use crate::audit::read::{self, Line, Source};
 use crate::cli::{Outcome, Output, Terminal};
 use crate::clock;
 use crate::exchange::printable;
@@ -78,10 +80,10 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args, terminal: Terminal) -> miette::Result<Outcome> {
     let filter = args.filter();
     let mut found = VecDeque::new();
-    let mut current = None;
-    for mut source in args.files.choose(terminal)?.open()? {
-        let mut begun = Vec::new();
-        while let Some((entry, line)) = next(&mut source, &mut begun)? {
+    let mut last = None;
+    for source in args.files.choose(terminal)?.open()? {
+        let mut reader = Reader::new(source);
+        while let Some((entry, line)) = reader.next()? {
             if filter.wants(&entry) {
                 found.push_back((entry, line));
                 if args.limit > 0 && found.len() > args.limit {
@@ -89,11 +91,11 @@ pub(super) async fn run(args: Args, terminal: Terminal) -> miette::Result<Outcom
                 }
             }
         }
-        current = Some((source, begun));
+        last = Some(reader);
     }
     show(&found, terminal, !args.follow)?;
-    match current {
-        Some((source, begun)) if args.follow => follow(source, begun, &filter, terminal).await,
+    match last {
+        Some(reader) if args.follow => follow(reader, &filter, terminal).await,
         _ => Ok(Outcome::Yes),
     }
 }
@@ -115,23 +117,46 @@ impl Args {
     }
 }
 
-/// The next record of a file. What is there of a line without an end is kept until the rest comes.
-fn next(source: &mut Source, begun: &mut Vec<u8>) -> miette::Result<Option<(Entry, String)>> {
-    loop {
-        let line = source
-            .next_line()
-            .into_diagnostic()
-            .wrap_err_with(|| format!("`{}`", source.path.display()))?;
-        let Some(Line { text, ended }) = line else {
-            return Ok(None);
-        };
-        begun.extend(text);
-        if !ended {
-            continue;
+/// Reads the records of a file that may grow.
+struct Reader {
+    source: Source,
+    /// What is there of a line without an end.
+    begun: Vec<u8>,
+    /// The last line's number.
+    seq: u64,
+}
+
+impl Reader {
+    fn new(source: Source) -> Self {
+        Self {
+            source,
+            begun: Vec::new(),
+            seq: 0,
         }
-        let text = std::mem::take(begun);
-        if let Some(entry) = Entry::read(&text) {
-            return Ok(Some((entry, String::from_utf8_lossy(&text).into_owned())));
+    }
+
+    /// The next record.
+    fn next(&mut self) -> miette::Result<Option<(Entry, String)>> {
+        loop {
+            let line = self
+                .source
+                .next_line()
+                .into_diagnostic()
+                .wrap_err_with(|| format!("`{}`", self.source.path.display()))?;
+            let Some(Line { text, ended }) = line else {
+                return Ok(None);
+            };
+            self.begun.extend(text);
+            if !ended {
+                continue;
+            }
+            let text = std::mem::take(&mut self.begun);
+            if let Some(sealed) = Sealed::read(&text) {
+                self.seq = sealed.link.seq;
+            }
+            if let Some(entry) = Entry::read(&text) {
+                return Ok(Some((entry, String::from_utf8_lossy(&text).into_owned())));
+            }
         }
     }
 }
@@ -181,34 +206,42 @@ fn row(entry: &Entry) -> String {
 }
 
 /// Prints what is recorded, until it is interrupted.
-async fn follow(
-    mut source: Source,
-    mut begun: Vec<u8>,
-    filter: &Filter,
-    terminal: Terminal,
-) -> miette::Result<Outcome> {
+async fn follow(mut reader: Reader, filter: &Filter, terminal: Terminal) -> miette::Result<Outcome> {
+    let place = Place::new(&reader.source.path);
     let mut ticks = tokio::time::interval(LOOK);
+    let mut seq = reader.seq;
     loop {
         // Looked at before its end is: what was written before it was put aside is read.
-        let replaced = source.was_replaced();
-        while let Some((entry, line)) = next(&mut source, &mut begun)? {
-            if filter.wants(&entry) {
-                match terminal.output() {
-                    Output::Json => terminal.print(line)?,
-                    Output::Table => terminal.print(row(&entry))?,
-                }
+        let replaced = reader.source.was_replaced();
+        print_rest(&mut reader, filter, terminal)?;
+        seq = seq.max(reader.seq);
+        if replaced {
+            // More than one may have come and gone since the last look.
+            let newer = read::journal(&place).into_diagnostic()?;
+            let shown = seq;
+            for source in newer.into_iter().filter(|source| source.first() > shown) {
+                reader = Reader::new(source);
+                print_rest(&mut reader, filter, terminal)?;
+                seq = seq.max(reader.seq);
             }
-        }
-        if replaced && let Ok(next) = Source::open(&source.path) {
-            source = next;
-            begun.clear();
-            continue;
         }
         tokio::select! {
             _ = ticks.tick() => {}
             _ = tokio::signal::ctrl_c() => return Ok(Outcome::Yes),
         }
     }
+}
+
+fn print_rest(reader: &mut Reader, filter: &Filter, terminal: Terminal) -> miette::Result<()> {
+    while let Some((entry, line)) = reader.next()? {
+        if filter.wants(&entry) {
+            match terminal.output() {
+                Output::Json => terminal.print(line)?,
+                Output::Table => terminal.print(row(&entry))?,
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A time: RFC 3339, a day (UTC), or how long ago.

@@ -11,6 +11,7 @@ use super::*;
 pub(super) struct Disk(Arc<(Mutex<Inner>, Condvar)>);
 
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fault of its own")]
 struct Inner {
     text: Vec<u8>,
     asleep: bool,
@@ -105,7 +106,7 @@ impl Sink for Disk {
     fn cut(&mut self, tail: &[u8]) -> io::Result<()> {
         let mut disk = self.0.0.lock().unwrap();
         assert!(disk.text.ends_with(tail));
-        let shorter = disk.text.len() - tail.len();
+        let shorter = disk.text.len().saturating_sub(tail.len());
         disk.text.truncate(shorter);
         Ok(())
     }
@@ -116,7 +117,7 @@ impl Sink for Disk {
         self.0.1.notify_all();
         let mut disk = self.0.1.wait_while(disk, |disk| disk.asleep).unwrap();
         disk.syncing = false;
-        disk.syncs += 1;
+        disk.syncs = disk.syncs.saturating_add(1);
         // EIO, as a dead disk has it.
         if disk.fails {
             Err(io::Error::from_raw_os_error(5))
