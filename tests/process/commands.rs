@@ -128,7 +128,7 @@ async fn show_finds_records_in_all_files_and_shows_nothing_that_disturbs() {
             "--action",
             "workbench/none\u{1b}[2J"
         ]),
-        [denied.clone()]
+        std::slice::from_ref(&denied)
     );
     assert_eq!(
         ids(&["--workload", "spiffe://mcp-identity.local/agent", "--limit", "0"]).len(),

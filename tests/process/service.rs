@@ -103,7 +103,7 @@ impl Service {
                 }
             }
         };
-        let connected = tokio::time::timeout(Duration::from_secs(60), connecting).await;
+        let connected = tokio::time::timeout(Duration::from_mins(1), connecting).await;
         connected.unwrap_or_else(|_| panic!("{}", fs::read_to_string(&self.outputs()[1]).unwrap_or_default()))
     }
 }
