@@ -6,6 +6,7 @@
 pub mod call;
 pub mod json;
 pub mod message;
+pub mod methods;
 pub mod refusal;
 pub mod settings;
 pub mod version;
@@ -15,7 +16,6 @@ mod fields;
 mod gateway;
 mod lookalike;
 mod meta;
-mod methods;
 mod params;
 mod post;
 mod transport;

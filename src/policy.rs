@@ -4,6 +4,7 @@
 //! action, resource and context. Refused: a tool that isn't in the inventory, arguments that don't fit it, a value that Cedar
 //! can't hold and a policy reads.
 
+mod actions;
 mod arguments;
 mod ask;
 mod bounds;

@@ -98,6 +98,15 @@ pub enum Reference {
 }
 
 impl Operation {
+    /// The name of [`Operation::Response`].
+    pub const RESPONSE: &str = "response";
+    /// The name of [`Operation::OpenStream`].
+    pub const OPEN_STREAM: &str = "stream/open";
+    /// The name of [`Operation::EndSession`].
+    pub const END_SESSION: &str = "session/end";
+    /// The name of [`Operation::Unknown`].
+    pub const UNKNOWN: &str = "unknown";
+
     /// The method as audit and metrics name it: the JSON-RPC method, or `response`, `stream/open`,
     /// `session/end`; for a method that is not known, `unknown`.
     #[must_use]
@@ -109,10 +118,10 @@ impl Operation {
             Self::Listen { .. } => "subscriptions/listen",
             Self::Complete { .. } => "completion/complete",
             Self::Initialize { .. } => "initialize",
-            Self::Response => "response",
-            Self::OpenStream { .. } => "stream/open",
-            Self::EndSession => "session/end",
-            Self::Unknown { .. } => "unknown",
+            Self::Response => Self::RESPONSE,
+            Self::OpenStream { .. } => Self::OPEN_STREAM,
+            Self::EndSession => Self::END_SESSION,
+            Self::Unknown { .. } => Self::UNKNOWN,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Which methods a client may send under which version, and what each needs of its params.
+//! The one list of methods: what a client may send under which version, and what each needs of its params.
 
 use super::Version;
 use Needs::{Anything, Completion, Initialize, Listen, Prompt, Resource, Task, Tool};
@@ -16,7 +16,7 @@ pub(super) enum Sort {
 
 /// What is read of the params.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Needs {
+pub enum Needs {
     /// Nothing beyond `_meta`.
     Anything,
     /// `name`, `arguments`, `task`
@@ -37,10 +37,12 @@ pub(super) enum Needs {
 
 /// A method that some version knows.
 #[derive(Debug)]
-pub(super) struct Method {
-    pub(super) name: &'static str,
+pub struct Method {
+    /// As JSON-RPC has it.
+    pub name: &'static str,
     pub(super) sort: Sort,
-    pub(super) needs: Needs,
+    /// What is read of its params.
+    pub needs: Needs,
     since: Version,
     /// `None`: every version since has it.
     last: Option<Version>,
@@ -101,11 +103,21 @@ static METHODS: &[Method] = &[
     method("notifications/tasks/status", Notification, Anything, TASKS).until(TASKS),
 ];
 
+/// Every method that some version knows.
+#[must_use]
+pub fn all() -> &'static [Method] {
+    METHODS
+}
+
+/// The method of that name, whichever version knows it.
+#[must_use]
+pub fn named(name: &str) -> Option<&'static Method> {
+    METHODS.iter().find(|method| method.name == name)
+}
+
 /// The method of that name, if the version knows it. Names are case-sensitive.
 pub(super) fn known(name: &str, version: Version) -> Option<&'static Method> {
-    METHODS
-        .iter()
-        .find(|method| method.name == name && method.is_of(version))
+    named(name).filter(|method| method.is_of(version))
 }
 
 /// Every method that a version knows.

@@ -6,6 +6,7 @@ use aws_lc_rs::digest;
 use cedar_policy::{EntityUid, PolicyId, Schema, ValidationMode, ValidationWarning, Validator};
 
 use super::PolicySet;
+use super::actions;
 use super::arguments;
 use super::declared::Declared;
 use super::entities::{Fixed, ToolEntity};
@@ -35,7 +36,8 @@ pub(super) fn load(files: &Files, servers: &[Server]) -> Result<PolicySet, Vec<P
             return Err(problems.collect());
         }
     };
-    let mut warnings = unclassified(&inventory);
+    let mut warnings = actions::undeclared(&schema);
+    warnings.extend(unclassified(&inventory));
     let mut problems = declared.check_groups(&inventory);
     problems.extend(rules.check_names(&declared, &inventory));
     problems.extend(findings(files, &schema, &rules, &inventory, &mut warnings));

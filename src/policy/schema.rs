@@ -10,7 +10,7 @@ use crate::inventory::schema::Attributes;
 use crate::inventory::{Files, Inventory, Problem, Requirement, Server, ServerName};
 
 /// Where the base schema is.
-const BASE: &str = "base.cedarschema";
+pub(super) const BASE: &str = "base.cedarschema";
 /// The common type of the base schema that says what is known of every call.
 const CONTEXT: &str = "CallContext";
 

@@ -18,6 +18,8 @@ use super::{PolicySet, Settings};
 use crate::clock;
 use crate::inventory::{Files, Problem, Server};
 
+/// Warnings of one directory that are logged; `policy validate` shows them all.
+const MAX_WARNINGS: usize = 20;
 /// How often a directory is read until two readings in a row agree.
 const MAX_READINGS: usize = 5;
 
@@ -74,6 +76,7 @@ impl PolicyStore {
     pub fn open(directory: &Path, servers: Vec<Server>, now: Timestamp) -> Result<Self, Vec<Problem>> {
         let files = stable(directory)?;
         let set = PolicySet::load(&files, &servers)?;
+        warn(&set);
         let mut store = Self::of(set, now);
         directory.clone_into(&mut store.directory);
         store.servers = servers;
@@ -151,6 +154,7 @@ impl PolicyStore {
     }
 
     fn swap(&self, set: PolicySet, now: Timestamp) {
+        warn(&set);
         let set = Arc::new(set);
         self.current.store(Arc::clone(&set));
         tracing::info!(
@@ -232,6 +236,18 @@ impl Status {
     #[must_use]
     pub const fn is_current(&self) -> bool {
         self.last_error.is_none()
+    }
+}
+
+/// Tells the operator what rules all the same but should be looked at.
+fn warn(set: &PolicySet) {
+    for warning in set.warnings().iter().take(MAX_WARNINGS) {
+        let advice = warning.help.as_deref().unwrap_or_default();
+        tracing::warn!(%warning, advice, "the policy directory may not say what is meant");
+    }
+    let untold = set.warnings().len().saturating_sub(MAX_WARNINGS);
+    if untold > 0 {
+        tracing::warn!(untold, "there are more warnings: see `mcp-authz policy validate`");
     }
 }
 

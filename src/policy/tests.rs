@@ -1,5 +1,6 @@
 //! The policy stage as a whole.
 
+mod actions;
 mod asking;
 mod differential;
 mod hostile;

@@ -311,6 +311,49 @@ fn the_corpus_has_every_method() {
     }
 }
 
+/// What the page's table says of a method: the versions that have it.
+fn documented(method: &str) -> Vec<Version> {
+    let page = include_str!("../../../docs/json-profile.md");
+    let (_, table) = page.split_once("| method | versions |").unwrap();
+    let (table, _) = table.split_once("\n\n").unwrap();
+    let columns = |row: &'static str| {
+        row.split(" | ")
+            .map(|cell| cell.trim_matches(['|', ' ']))
+            .collect()
+    };
+    let rows = table.lines().map(columns).collect::<Vec<Vec<_>>>();
+    let found: Vec<_> = rows
+        .iter()
+        .filter(|row| row[0].split(", ").any(|name| name.trim_matches('`') == method))
+        .collect();
+    assert_eq!(
+        found.len(),
+        1,
+        "`{method}` is to have one row in docs/json-profile.md"
+    );
+    let (first, last) = match found[0][1].split_once(' ') {
+        None if found[0][1] == "all" => (None, None),
+        None => (Some(found[0][1]), Some(found[0][1])),
+        Some(("from", first)) => (Some(first), None),
+        Some(("to", last)) => (None, Some(last)),
+        Some(_) => panic!("{method}: {}", found[0][1]),
+    };
+    let within = |version: &Version| {
+        let name = version.as_str();
+        first.is_none_or(|first| first <= name) && last.is_none_or(|last| name <= last)
+    };
+    Version::ALL.into_iter().filter(within).collect()
+}
+
+#[test]
+fn the_page_has_each_method_with_its_versions() {
+    for method in methods::all() {
+        let known = |version: &Version| methods::known(method.name, *version).is_some();
+        let known: Vec<_> = Version::ALL.into_iter().filter(known).collect();
+        assert_eq!(documented(method.name), known, "{}", method.name);
+    }
+}
+
 #[test]
 fn what_decides_is_read() {
     let read = |version, text: &str| {

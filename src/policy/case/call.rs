@@ -5,90 +5,72 @@ use serde_json::{Map, Value};
 use super::{Case, People, Said};
 use crate::mcp::call::{Operation, Reference};
 use crate::mcp::json;
+use crate::mcp::methods::{self, Method, Needs};
 
-/// Methods that say no more than their name.
-const PLAIN: [&str; 14] = [
-    "ping",
-    "tools/list",
-    "prompts/list",
-    "resources/list",
-    "resources/templates/list",
-    "tasks/list",
-    "logging/setLevel",
-    "server/discover",
-    "notifications/initialized",
-    "notifications/cancelled",
-    "notifications/progress",
-    "notifications/roots/list_changed",
-    "notifications/tasks/status",
-    "initialize",
-];
-/// Methods with a URI.
-const RESOURCE: [&str; 3] = ["resources/read", "resources/subscribe", "resources/unsubscribe"];
-/// Methods with a task.
-const TASK: [&str; 4] = ["tasks/get", "tasks/result", "tasks/cancel", "tasks/update"];
 impl Case {
     /// What is called.
-    pub(super) fn operation(&self, people: &People) -> Result<Operation, Said> {
-        let arguments = |action: &str| {
-            let given = self.arguments.as_ref().or_else(|| people.arguments.get(action));
-            object(given.cloned().unwrap_or_default())
-        };
+    pub(in crate::policy) fn operation(&self, people: &People) -> Result<Operation, Said> {
         if let Some(tool) = &self.tool {
-            let arguments = arguments(&format!("{}/{tool}", self.server));
+            let arguments = self.given(people, &format!("{}/{tool}", self.server));
             return Ok(Operation::ToolsCall {
                 tool: tool.clone(),
                 arguments,
             });
         }
-        let uri = || self.uri.clone().ok_or_else(|| Said::new("`uri` is missing"));
-        let method = self
-            .method
-            .as_deref()
-            .unwrap_or(if self.prompt.is_some() { "prompts/get" } else { "" });
-        let named = |list: &[&'static str]| list.iter().copied().find(|known| *known == method);
-        Ok(match method {
-            "" => {
-                return Err(Said::new(
-                    "what is called? give a `tool`, a `prompt` or a `method`",
-                ));
-            }
-            "prompts/get" => Operation::PromptsGet {
-                prompt: self
-                    .prompt
-                    .clone()
-                    .ok_or_else(|| Said::new("`prompt` is missing"))?,
-                arguments: arguments(""),
+        let prompt = self.prompt.as_ref().map(|_| "prompts/get");
+        let Some(method) = self.method.as_deref().or(prompt) else {
+            return Err(Said::new(
+                "what is called? give a `tool`, a `prompt` or a `method`",
+            ));
+        };
+        match method {
+            Operation::RESPONSE => Ok(Operation::Response),
+            Operation::OPEN_STREAM => Ok(Operation::OpenStream { last_event: None }),
+            Operation::END_SESSION => Ok(Operation::EndSession),
+            _ => match methods::named(method) {
+                Some(known) => self.of_method(known, people),
+                None => Ok(Operation::Unknown {
+                    method: method.to_owned(),
+                }),
             },
-            "completion/complete" => Operation::Complete {
+        }
+    }
+
+    fn of_method(&self, known: &'static Method, people: &People) -> Result<Operation, Said> {
+        let missing = |what: &str| Said::new(format!("`{what}` is missing"));
+        let uri = || self.uri.clone().ok_or_else(|| missing("uri"));
+        let method = known.name;
+        Ok(match known.needs {
+            Needs::Tool => return Err(missing("tool")),
+            Needs::Prompt => Operation::PromptsGet {
+                prompt: self.prompt.clone().ok_or_else(|| missing("prompt"))?,
+                arguments: self.given(people, ""),
+            },
+            Needs::Resource => Operation::Resource { method, uri: uri()? },
+            Needs::Listen => Operation::Listen {
+                uris: self.uri.iter().cloned().collect(),
+            },
+            Needs::Completion => Operation::Complete {
                 reference: match &self.prompt {
                     Some(prompt) => Reference::Prompt(prompt.clone()),
                     None => Reference::Resource(uri()?),
                 },
             },
-            "subscriptions/listen" => Operation::Listen {
-                uris: self.uri.iter().cloned().collect(),
+            Needs::Initialize => Operation::Initialize {
+                offered: self.version()?.to_string(),
             },
-            "response" => Operation::Response,
-            "stream/open" => Operation::OpenStream { last_event: None },
-            "session/end" => Operation::EndSession,
-            _ => {
-                if let Some(method) = named(&RESOURCE) {
-                    Operation::Resource { method, uri: uri()? }
-                } else if let Some(method) = named(&TASK) {
-                    Operation::Task {
-                        method,
-                        task: "task".to_owned(),
-                    }
-                } else if let Some(method) = named(&PLAIN) {
-                    Operation::Plain { method }
-                } else {
-                    Operation::Unknown {
-                        method: method.to_owned(),
-                    }
-                }
-            }
+            Needs::Task => Operation::Task {
+                method,
+                task: "task".to_owned(),
+            },
+            Needs::Anything => Operation::Plain { method },
         })
+    }
+
+    /// The arguments of the case, or those that the file gives for the action.
+    fn given(&self, people: &People, action: &str) -> json::Object {
+        let given = self.arguments.as_ref().or_else(|| people.arguments.get(action));
+        object(given.cloned().unwrap_or_default())
     }
 }
 
