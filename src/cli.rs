@@ -1,7 +1,7 @@
 //! The commands: one file each, behind one clap tree.
 //!
-//! A command is `pub struct Args` (clap's `Args`, or a `Subcommand` inside it) and
-//! `pub fn run(args, Terminal) -> miette::Result<Outcome>` (`async` where it waits for something). It prints its
+//! A command is a struct of clap's `Args` (with a `Subcommand` inside where it has several) and a
+//! `run(args, …, Terminal) -> miette::Result<Outcome>`, `async` where it waits for something. It prints its
 //! result through [`Terminal`], as a table or as JSON, on stdout. An `Err` means that it could not tell: it is shown
 //! on stderr and the exit code is 2.
 

@@ -1,6 +1,6 @@
 //! What a gateway says and hears, free of any wire format.
 //!
-//! Every wire (`wire::check`, later ext_proc and `ExtMcp`) turns its own message into an [`Exchange`] and a
+//! A wire (`wire::check` is Envoy's ext_authz) turns its own message into an [`Exchange`] and a
 //! [`Reply`] into its own answer, so the stages between know nothing of Envoy or protobuf.
 
 use std::collections::HashMap;

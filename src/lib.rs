@@ -1,8 +1,9 @@
 //! Decides, for every Model Context Protocol message that passes a gateway, whether this person, through this
 //! workload, may do this.
 //!
-//! The modules, in the order in which a message meets them. A module knows those before it and none of those
-//! after; `pipeline` names all the stages (`tests/layers.rs` fails on an import against the arrows).
+//! The modules, in the order of what they may know: a module imports from those before it and from none of those
+//! after. `wire` and `telemetry` know no stage, only `exchange` and `clock`. `pipeline` takes a message through the
+//! stages (`tests/layers.rs` fails on an import against the arrows).
 
 pub mod clock;
 

@@ -1,4 +1,5 @@
-//! The one list of reasons: what audit, metrics and callers see.
+//! The one list of reasons for which the pipeline decides: what audit, metrics and callers see. What a wire denies without
+//! asking it has codes of its own (`wire::check::Failure`).
 
 use crate::policy::code::{
     ALLOWED, ARGUMENT_UNREPRESENTABLE, ARGUMENTS_DONT_FIT, FORBIDDEN, INTERNAL, MISSING_IDENTITY, NO_PERMIT,

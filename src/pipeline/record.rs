@@ -77,6 +77,7 @@ fn common(case: &Case<'_>, ending: Ending<'_>) -> Record {
         .message
         .as_ref()
         .and_then(|message| message.session.as_deref());
+    // Every field by name: one that is added has to say here where it comes from.
     Record {
         time: exchange.received,
         decision_id: case.decision_id.clone(),
@@ -84,6 +85,7 @@ fn common(case: &Case<'_>, ending: Ending<'_>) -> Record {
         reason: Some(ending.reason),
         server: case.server.as_ref().map(|server| server.name.to_string()),
         method: Some(case.method().to_owned()),
+        target: None,
         user: user.map(|user| User {
             issuer: user.issuer.clone(),
             subject: user.subject.clone(),
@@ -98,6 +100,7 @@ fn common(case: &Case<'_>, ending: Ending<'_>) -> Record {
             .map(|user| user.tenants.join(","))
             .filter(|tenants| !tenants.is_empty()),
         session: session.map(|session| case.pipeline.redactor.session(session)),
+        policies: Vec::new(),
         policy_version: case
             .policies
             .as_ref()
@@ -107,7 +110,8 @@ fn common(case: &Case<'_>, ending: Ending<'_>) -> Record {
         gateway: exchange.gateway.label(),
         request_id: Some(exchange.request_id.clone()).filter(|id| !id.is_empty()),
         client: exchange.source.address,
-        ..Record::default()
+        batch: None,
+        arguments: None,
     }
 }
 
