@@ -38,6 +38,13 @@ pub(super) fn check(config: &Config, root: &Node, problems: &mut Vec<Problem>) {
             "see the key's comment in mcp-authz.example.yaml",
         );
     }
+    for (name, message) in config.messages.unsound() {
+        report(
+            &[key("messages"), key(name)],
+            message,
+            "see the key's comment in mcp-authz.example.yaml",
+        );
+    }
     of_audit(config, &mut report);
     for (index, server) in config.servers.iter().enumerate() {
         let at = |name: &str| vec![key("servers"), Step::Index(index), key(name)];

@@ -106,6 +106,19 @@ grpc: {listen: null}
 }
 
 #[test]
+fn a_bound_that_would_have_no_effect_is_refused() {
+    let with = |messages: &str| format!("{SOUND}messages:\n{messages}");
+    assert!(read(&with("  max_batch: 1\n  max_subscriptions: 256\n"), &[]).is_ok());
+    let told = read(&with("  max_batch: 0\n  max_subscriptions: 257\n"), &[]).unwrap_err();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains("a batch holds at least one message"), "{told:?}");
+    assert!(
+        told[1].contains("257 resources are more than the 256"),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn a_configuration_without_servers_is_none() {
     let problems = read("", &[]).unwrap_err();
     assert!(

@@ -11,7 +11,7 @@ pub struct Limits {
     pub max_body_bytes: usize,
     /// Deepest nesting of arrays and objects (64); never over 128, whatever is set.
     pub max_nesting: usize,
-    /// Most messages in a batch (100).
+    /// Most messages in a batch (100); at least 1.
     pub max_batch: usize,
     /// Longest name of a method, tool, prompt or task, in bytes (1024).
     pub max_name_bytes: usize,
@@ -21,8 +21,31 @@ pub struct Limits {
     pub max_id_bytes: usize,
     /// Longest `Mcp-Session-Id` and `Last-Event-ID`, in bytes (8192): gateways wrap the server's own in theirs.
     pub max_session_bytes: usize,
-    /// Most resources that one `subscriptions/listen` may name (256).
+    /// Most resources that one `subscriptions/listen` may name (256, and no more).
     pub max_subscriptions: usize,
+}
+
+impl Limits {
+    /// What `max_subscriptions` may be at most: each resource is asked about by itself, within one deadline.
+    pub const MOST_SUBSCRIPTIONS: usize = 256;
+
+    /// The bounds that can't be meant: the key, and what is wrong.
+    #[must_use]
+    pub fn unsound(&self) -> Vec<(&'static str, String)> {
+        let mut found = Vec::new();
+        if self.max_batch == 0 {
+            found.push(("max_batch", "a batch holds at least one message".to_owned()));
+        }
+        if self.max_subscriptions > Self::MOST_SUBSCRIPTIONS {
+            let message = format!(
+                "{} resources are more than the {} that one message is asked about",
+                self.max_subscriptions,
+                Self::MOST_SUBSCRIPTIONS
+            );
+            found.push(("max_subscriptions", message));
+        }
+        found
+    }
 }
 
 impl Default for Limits {
@@ -35,7 +58,7 @@ impl Default for Limits {
             max_uri_bytes: 8192,
             max_id_bytes: 1024,
             max_session_bytes: 8192,
-            max_subscriptions: 256,
+            max_subscriptions: Self::MOST_SUBSCRIPTIONS,
         }
     }
 }

@@ -6,10 +6,10 @@ use super::entities::uid;
 use super::{AskError, PolicySet, Question};
 use crate::inventory::Tool;
 use crate::mcp::call::{Operation, Reference};
-use crate::mcp::json;
+use crate::mcp::{Limits, json};
 
 /// URIs that one `subscriptions/listen` may name: each is asked about.
-pub(super) const MAX_LISTENED: usize = 256;
+pub(super) const MAX_LISTENED: usize = Limits::MOST_SUBSCRIPTIONS;
 
 /// What is asked for, in Cedar's words.
 pub(super) struct Target<'a> {
