@@ -88,17 +88,20 @@ mod tests {
 
     const SHIPPED: &str = include_str!("../../envoy/envoy.yaml");
 
-    #[test]
-    fn the_shipped_configuration_can_be_moved_to_other_ports() {
-        let places = Places {
+    fn places() -> Places<'static> {
+        Places {
             listener: 1,
             admin: 2,
             authz: 3,
             workbench: 4,
             info: 5,
             pki: Path::new("/tmp/pki"),
-        };
-        let moved = configuration(SHIPPED, &places).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_shipped_configuration_can_be_moved_to_other_ports() {
+        let moved = configuration(SHIPPED, &places()).unwrap();
         for left in ["8443", "9901", "50051", "9101", "9102"] {
             let line = moved
                 .lines()
@@ -109,15 +112,7 @@ mod tests {
 
     #[test]
     fn another_configuration_is_not_edited_by_guess() {
-        let places = Places {
-            listener: 1,
-            admin: 2,
-            authz: 3,
-            workbench: 4,
-            info: 5,
-            pki: Path::new("/tmp/pki"),
-        };
-        let error = configuration("admin: {}", &places).unwrap_err();
+        let error = configuration("admin: {}", &places()).unwrap_err();
         assert_eq!(
             error.to_string(),
             "envoy.yaml has `port_value: 8443 ` 0 times instead of 1"

@@ -212,21 +212,6 @@ impl IdentityError {
     pub fn is_outage(&self) -> bool {
         matches!(self, Self::KeysUnavailable)
     }
-
-    /// Whether it is the workload's identity that doesn't hold. A new token would not help: no 401.
-    #[must_use]
-    pub fn is_about_workload(&self) -> bool {
-        matches!(
-            self,
-            Self::WorkloadMissing
-                | Self::GatewayNotTrusted
-                | Self::WorkloadMalformed(_)
-                | Self::ForwardedCertMalformed
-                | Self::WorkloadAmbiguous
-                | Self::WorkloadForeignTrustDomain
-                | Self::WorkloadDisagrees
-        )
-    }
 }
 
 /// Why the settings of this stage can't be used.

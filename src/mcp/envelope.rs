@@ -43,7 +43,7 @@ pub(super) fn read(value: Value, limits: &Limits) -> Result<Envelope, Refused> {
     let Value::Object(mut message) = value else {
         return Err(Refusal::NotAMessage.into());
     };
-    lookalike::check(&message, lookalike::ENVELOPE)?;
+    lookalike::check(&message, &[lookalike::ENVELOPE])?;
     let id = message.take("id").map(|id| read_id(id, limits)).transpose()?;
     let answers = message.get("result").is_some() || message.get("error").is_some();
     let echoed = id.clone().filter(|_| !answers);

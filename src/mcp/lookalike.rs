@@ -18,15 +18,6 @@ pub(super) const ENVELOPE: &[&str] = &[
 
 /// Members of params that are read, beside those of the envelope.
 pub(super) const PARAMS: &[&str] = &[
-    "jsonrpc",
-    "method",
-    "params",
-    "id",
-    "name",
-    "arguments",
-    "uri",
-    "result",
-    "error",
     "_meta",
     "task",
     "taskId",
@@ -37,13 +28,14 @@ pub(super) const PARAMS: &[&str] = &[
     "requestState",
 ];
 
-/// Refuses a key that isn't one of `names` but would pass for it.
-pub(super) fn check(object: &Object, names: &'static [&'static str]) -> Result<(), Refusal> {
+/// Refuses a key that isn't one of the names in these lists but would pass for it.
+pub(super) fn check(object: &Object, lists: &[&[&'static str]]) -> Result<(), Refusal> {
     for (key, _) in object.iter() {
-        if names.contains(&key) {
+        let mut names = lists.iter().copied().flatten().copied();
+        if names.clone().any(|name| name == key) {
             continue;
         }
-        if let Some(key) = names.iter().find(|name| passes_for(key, name)) {
+        if let Some(key) = names.find(|name| passes_for(key, name)) {
             return Err(Refusal::CaseVariantKey { key });
         }
     }

@@ -15,7 +15,7 @@ pub(super) fn claimed_version(params: Option<&Object>) -> Result<Option<&str>, R
     let Some(meta) = params.get("_meta").and_then(Value::as_object) else {
         return Ok(None);
     };
-    lookalike::check(meta, &[VERSION, CAPABILITIES])?;
+    lookalike::check(meta, &[&[VERSION, CAPABILITIES]])?;
     match meta.get(VERSION) {
         None => Ok(None),
         Some(Value::String(version)) => Ok(Some(version)),

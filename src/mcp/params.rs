@@ -118,7 +118,7 @@ fn subscriptions(params: &mut Object, limits: &Limits) -> Result<Vec<String>, Re
             expected: "an object",
         });
     };
-    lookalike::check(&filter, &["resourceSubscriptions"])?;
+    lookalike::check(&filter, &[&["resourceSubscriptions"]])?;
     let place = "`params.notifications.resourceSubscriptions`";
     let uris = match filter.take("resourceSubscriptions") {
         None => return Ok(Vec::new()),
@@ -147,7 +147,7 @@ fn reference(params: &mut Object, limits: &Limits) -> Result<Reference, Refusal>
             expected: "an object",
         });
     };
-    lookalike::check(&reference, &["type", "name", "uri"])?;
+    lookalike::check(&reference, &[&["type", "name", "uri"]])?;
     match reference.get("type").and_then(Value::as_str) {
         Some("ref/prompt") => {
             text(reference.take("name"), "`params.ref.name`", limits.max_name_bytes).map(Reference::Prompt)

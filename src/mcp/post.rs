@@ -62,7 +62,7 @@ fn version(envelope: &Envelope, fields: &Fields<'_>) -> Result<Version, Refusal>
         return fields.version(None);
     };
     if let Some(params) = params {
-        lookalike::check(params, lookalike::PARAMS)?;
+        lookalike::check(params, &[lookalike::ENVELOPE, lookalike::PARAMS])?;
     }
     let claimed = meta::claimed_version(params.as_ref())?;
     if method == "initialize" && claimed.is_none() {
