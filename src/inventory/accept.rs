@@ -279,6 +279,19 @@ impl Collected {
                     self.declares = true;
                     self.patterns.extend(patterns.keys().cloned());
                 }
+                // Whoever says that there must be one, says that there is one.
+                ("required", Value::Array(required)) => {
+                    self.declares = true;
+                    let names = required.iter().filter_map(Value::as_str);
+                    self.names.extend(names.map(str::to_owned));
+                }
+                ("dependencies" | "dependentRequired", Value::Object(parts)) => {
+                    self.declares = true;
+                    self.names.extend(parts.keys().cloned());
+                    for part in parts.values() {
+                        self.collect(root, part);
+                    }
+                }
                 ("allOf" | "anyOf" | "oneOf", Value::Array(parts)) => {
                     for part in parts {
                         self.collect(root, part);
@@ -291,10 +304,13 @@ impl Collected {
                     }
                 }
                 ("$ref", Value::String(reference)) => {
-                    if let Some(target) = referred(root, reference) {
-                        self.collect(root, target);
+                    match referred(root, reference) {
+                        Some(target) => self.collect(root, target),
+                        // The validator may find more there than is found here: it is not silence.
+                        None => self.declares = true,
                     }
                 }
+                ("$dynamicRef" | "$recursiveRef", _) => self.declares = true,
                 _ => {}
             }
         }

@@ -17,11 +17,12 @@ const OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-meth
 /// How the headers begin that the gateway writes, and those that are held against the body.
 const OURS: [&str; 2] = ["x-mcp-", "mcp-"];
 
-/// CGI's naming (RFC 3875 §4.1.18), which WSGI and others took over, makes one header of `x_mcp_user` and `x-mcp-user`.
-/// Not every gateway keeps the former out, and the latter is what was decided on.
+/// CGI's naming (RFC 3875 §4.1.18), which WSGI and others took over, makes one header of `x_mcp_user` and `x-mcp-user`; some
+/// servers make it of `x.mcp.user` too. Not every gateway keeps those out, and the one with dashes is what was decided on.
 fn looks_like_ours(name: &str) -> bool {
-    name.contains('_') && {
-        let read = name.replace('_', "-");
+    let strange = |byte: u8| !byte.is_ascii_alphanumeric() && byte != b'-';
+    name.bytes().any(strange) && {
+        let read = name.replace(|letter: char| !letter.is_ascii_alphanumeric(), "-");
         OURS.iter().any(|prefix| read.starts_with(prefix))
     }
 }

@@ -25,8 +25,10 @@ const STREAM_WINDOW: u32 = 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 4 * STREAM_WINDOW;
 /// What is kept of an answer that the peer doesn't take, for each stream; the rest stays with the answer.
 const SEND_BUFFER: usize = 64 * 1024;
-/// All header fields of a gRPC call, decoded. Those of the client's request are in the message.
-const HEADER_LIST: u32 = 16 * 1024;
+/// All header fields of a gRPC call, decoded. Those of the client's request are in the message, but a gateway that traces copies
+/// some of them here too (`tracestate`, `baggage`), and Envoy takes 60 KiB from a client. HTTP/2 refuses what is more by
+/// itself, without a denial: so this is far above what a gateway passes on.
+const HEADER_LIST: u32 = 512 * 1024;
 /// Streams that the peer reset before they were looked at (CVE-2023-44487): with more, the connection ends. The usual
 /// bound is 20, which is for peers who are clients; ours are gateways with many clients on one connection. One of those who
 /// hangs up a lot must not end the checks of all others.
@@ -62,7 +64,8 @@ impl Server {
             services: services.prepare(),
             rules: Arc::new(rules),
             age: settings.max_connection_age,
-            grace: settings.shutdown_grace,
+            // Each check that came before the goodbye is answered, however long it may take.
+            grace: settings.shutdown_grace.max(settings.max_deadline),
         }
     }
 

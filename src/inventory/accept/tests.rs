@@ -282,8 +282,81 @@ fn a_pattern_that_nothing_can_run_is_not_checked_and_not_seen() {
         tool.accept(&arguments(&json!({ "x": "anything", "pattern": "(" })), false)
             .is_ok()
     );
-    assert_eq!(tool.unseen().len(), 1);
-    assert!(tool.shape().has(&["pattern"]) && !tool.shape().has(&["x"]));
+    assert_eq!(tool.unseen().len(), 2);
+    // Where a pattern is about can't be told in general: no text of the tool is seen.
+    assert!(!tool.shape().has(&["pattern"]) && !tool.shape().has(&["x"]));
+}
+
+/// A pattern may stand in a part, behind a reference or under a condition: wherever it is, a text that it wasn't run on must
+/// not reach a policy that takes it for checked.
+#[test]
+fn a_text_that_a_pattern_was_not_run_on_is_never_seen_wherever_the_pattern_stands() {
+    for pattern in [r"^(?!.*\.\.)/srv/", "\\p{Unheard}"] {
+        let text = json!({ "type": "string" });
+        let part = json!({ "pattern": pattern });
+        let own = json!({ "type": "string", "pattern": pattern });
+        let object = |path: &Value| json!({ "type": "object", "properties": { "path": path } });
+        let with = |keyword: &str, value: Value| {
+            let mut schema = object(&text);
+            schema[keyword] = value;
+            schema
+        };
+        let schemas = [
+            object(&own),
+            object(&json!({ "type": "string", "allOf": [part] })),
+            object(&json!({ "allOf": [text, part] })),
+            object(&json!({ "$ref": "#/$defs/p", "pattern": pattern, "$defs": { "p": text } })),
+            json!({ "properties": { "path": { "$ref": "#/$defs/p", "pattern": pattern } }, "$defs": { "p": text } }),
+            object(&json!({ "type": "string", "if": { "minLength": 1 }, "then": part })),
+            object(&json!({ "type": "string", "anyOf": [part, { "pattern": "^/tmp/" }] })),
+            object(&json!({ "anyOf": [{ "type": "string", "allOf": [part] }, { "type": "null" }] })),
+            with("allOf", json!([{ "properties": { "path": part } }])),
+            with("allOf", json!([{ "properties": { "path": own } }])),
+            with("then", json!({ "properties": { "path": part } })),
+            with("patternProperties", json!({ "^path$": part })),
+            with(
+                "dependentSchemas",
+                json!({ "path": { "properties": { "path": own } } }),
+            ),
+        ];
+        let path = format!("/srv/../etc/{}passwd", "/".repeat(1_100));
+        for schema in schemas {
+            let Ok(tool) = try_tool(&schema) else {
+                // A reference that leads nowhere keeps the tool out.
+                continue;
+            };
+            let given = arguments(&json!({ "path": path }));
+            let hidden = !tool.to_cedar(&given).omitted.is_empty() || !tool.shape().has(&["path"]);
+            assert!(hidden, "{schema}");
+        }
+    }
+}
+
+#[test]
+fn a_schema_is_silent_only_if_nothing_in_it_could_declare_an_argument() {
+    let declaring = [
+        json!({ "$ref": "#args", "$defs": { "args": { "$anchor": "args", "properties": { "path": {} } } } }),
+        json!({ "$dynamicRef": "#args", "$defs": { "args": { "$dynamicAnchor": "args", "properties": { "path": {} } } } }),
+        json!({ "$schema": "http://json-schema.org/draft-07/schema#", "dependencies": { "a": { "properties": { "b": {} } } } }),
+        json!({ "required": ["path"] }),
+        json!({ "dependentRequired": { "a": ["b"] } }),
+    ];
+    for schema in declaring {
+        let told = refused(
+            &schema,
+            &json!({ "path": "/a", "a": 1, "b": 2, "extra": 1 }),
+            false,
+        );
+        assert!(told.contains("no such argument"), "{schema}: {told}");
+    }
+    assert_eq!(
+        refused(&json!({ "required": ["path"] }), &json!({ "path": "/a" }), false),
+        ""
+    );
+    assert_eq!(
+        refused(&json!({ "type": "object" }), &json!({ "extra": 1 }), false),
+        ""
+    );
 }
 
 /// A server's own idea of a URL or of base64 is not asked for.

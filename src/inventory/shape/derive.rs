@@ -27,6 +27,8 @@ pub fn arguments(schema: &Value) -> (Record, Vec<Unseen>) {
         unseen: Vec::new(),
         attributes: 0,
         steps: 0,
+        bounded: mentions(schema, BOUNDED),
+        unchecked: mentions(schema, UNCHECKED),
     };
     let record = deriving.record(schema, 0);
     let mut unseen = deriving.unseen;
@@ -74,12 +76,27 @@ impl Derived {
     }
 }
 
+/// Whether a mark stands anywhere in a schema.
+fn mentions(schema: &Value, mark: &str) -> bool {
+    match schema {
+        Value::Object(keywords) => {
+            keywords.contains_key(mark) || keywords.values().any(|part| mentions(part, mark))
+        }
+        Value::Array(parts) => parts.iter().any(|part| mentions(part, mark)),
+        _ => false,
+    }
+}
+
 struct Deriving<'a> {
     root: &'a Value,
     path: Vec<Arc<str>>,
     unseen: Vec<Unseen>,
     attributes: usize,
     steps: usize,
+    /// Some pattern of the schema is run on short texts only, or not at all. Which places it is about can't be told in general
+    /// (parts, references, conditions): so it is taken to be about every text.
+    bounded: bool,
+    unchecked: bool,
 }
 
 impl<'a> Deriving<'a> {
@@ -206,8 +223,8 @@ impl<'a> Deriving<'a> {
             "boolean" => Derived::certain(Shape::Bool),
             "integer" => Derived::certain(Shape::Long),
             "number" => Derived::certain(Shape::Decimal),
-            "string" if schema.get(UNCHECKED).is_some() => Derived::nothing(Why::Pattern),
-            "string" if schema.get(BOUNDED).is_some() => Derived::certain(Shape::ShortString),
+            "string" if self.unchecked => Derived::nothing(Why::Pattern),
+            "string" if self.bounded => Derived::certain(Shape::ShortString),
             "string" => Derived::certain(Shape::String),
             "array" => self.array(schema, depth),
             "object" => self.object(schema, depth),

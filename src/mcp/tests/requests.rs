@@ -53,6 +53,8 @@ fn refuses_bodies_that_are_not_plain_json() {
         (&[JSON, ("x-mcp_user", "root")], HeaderLookalike),
         (&[JSON, ("X_MCP-Agent", "root")], HeaderLookalike),
         (&[JSON, ("mcp_method", "ping")], HeaderLookalike),
+        (&[JSON, ("x.mcp.user", "root")], HeaderLookalike),
+        (&[JSON, ("x-mcp~user", "root")], HeaderLookalike),
     ];
     for (headers, why) in cases {
         assert_eq!(refusal(&exchange("POST", headers, PING)), *why, "{headers:?}");

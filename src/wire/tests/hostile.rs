@@ -247,3 +247,17 @@ async fn ten_thousand_idle_connections_take_nothing_from_those_who_ask() {
     drop(idle);
     assert!(is_allowed(&timeout(PATIENCE, waiting).await.unwrap().unwrap()));
 }
+
+/// A gateway that traces copies headers of its client into the call.
+#[tokio::test]
+async fn what_a_client_makes_its_gateway_say_about_a_trace_ends_no_check() {
+    let server = start(&settings()).await;
+    for size in [15_000, 17_000, 60_000, 120_000] {
+        let mut client = server.client().await;
+        let mut request = tonic::Request::new(check("/allow"));
+        let state = "a".repeat(size).parse().unwrap();
+        request.metadata_mut().insert("tracestate", state);
+        let answer = client.check(request).await.unwrap();
+        assert!(is_allowed(answer.get_ref()), "{size}");
+    }
+}
