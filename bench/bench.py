@@ -8,85 +8,23 @@ writes docs/benchmarks.md. Only ratios travel from machine to machine.
 """
 
 import argparse
+import gzip
 import json
 import os
-import pathlib
 import platform
 import re
 import shutil
-import socket
 import statistics
 import subprocess
-import sys
-import time
-import urllib.request
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-RELEASE = ROOT / "target/release"
-WORK = ROOT / "target/bench"
+import gateway
+from parts import RELEASE, ROOT, WORK, Server, accepts, fail, free_port, mcp_authz, until
+
 PAGE = ROOT / "docs/benchmarks.md"
 NOTES = ROOT / "bench/notes.md"
 CONNECTIONS, STREAMS = 4, 16
+OURS, STRICT, THEIRS = "mcp-authz", "mcp-authz-strict", "always_allow"
 CHECK = "/envoy.service.auth.v3.Authorization/Check"
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-def fail(text):
-    sys.exit(f"bench: {text}")
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def until(what, ready, seconds=60):
-    """Waits until `ready` says so, a bounded time."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if ready():
-            return
-        time.sleep(0.05)
-    fail(f"{what} is not ready after {seconds} s")
-
-
-def accepts(port):
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
-
-
-def answers(url):
-    try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
-            return answer.status == 200
-    except OSError:
-        return False
-
-
-class Server:
-    """A program that is asked."""
-
-    def __init__(self, name, command, port):
-        self.name, self.port = name, port
-        self.log = WORK / f"{name}.log"
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-
-    def cpu_seconds(self):
-        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(") ", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
-
-    def resident_mb(self):
-        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) / 1024
-
-    def stop(self):
-        self.process.terminate()
-        try:
-            self.process.wait(15)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
 
 
 def ask(server, requests):
@@ -115,47 +53,50 @@ def ask(server, requests):
     }
 
 
-def recorded(audit):
-    """How many decisions were recorded, by outcome."""
+def recorded(name):
+    """How many decisions were recorded, by outcome, in the journal of that name and in what was rotated away from it."""
     counts = {}
-    with audit.open("rb") as lines:
-        for line in lines:
-            outcome = json.loads(line)["outcome"]
-            counts[outcome] = counts.get(outcome, 0) + 1
+    for file in [WORK / f"{name}.jsonl", *WORK.glob(f"{name}-[0-9]*.jsonl*")]:
+        with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as lines:
+            for line in lines:
+                # What the journal notes of itself has no outcome.
+                outcome = json.loads(line).get("outcome")
+                if outcome:
+                    counts[outcome] = counts.get(outcome, 0) + 1
+        file.unlink()
     return counts
 
 
 def measure(rounds, requests):
     shutil.rmtree(WORK, ignore_errors=True)
     WORK.mkdir(parents=True)
-    grpc, http, yardstick = free_port(), free_port(), free_port()
-    bench = RELEASE / "examples/bench"
-    subprocess.run([bench, "prepare", WORK, str(grpc), str(http)], check=True, cwd=ROOT)
-    servers = [
-        Server("always_allow", [RELEASE / "examples/always_allow", f"127.0.0.1:{yardstick}"], yardstick),
-        Server("mcp-authz", [RELEASE / "mcp-authz", "serve", "--config", WORK / "mcp-authz.yaml"], grpc),
-    ]
+    subprocess.run([RELEASE / "examples/bench", "prepare", WORK], check=True, cwd=ROOT)
+    servers = []
     try:
-        until("always_allow", lambda: accepts(yardstick))
-        until("mcp-authz", lambda: answers(f"http://127.0.0.1:{http}/ready"))
-        idle = servers[1].resident_mb()
+        yardstick = free_port()
+        servers.append(Server(THEIRS, [RELEASE / "examples/always_allow", f"127.0.0.1:{yardstick}"], yardstick))
+        until(THEIRS, lambda: accepts(yardstick))
+        servers.append(mcp_authz(OURS, "queued"))
+        servers.append(mcp_authz(STRICT, "disk"))
+        memory = [servers[1].resident_mb()]
         for server in servers:
             ask(server, requests)
         results = {server.name: [] for server in servers}
         for _ in range(rounds):
             for server in servers:
                 results[server.name].append(ask(server, requests))
-        resident = servers[1].resident_mb()
+        memory.append(servers[1].resident_mb())
+        added = gateway.added(servers[1].port, rounds)
     finally:
         for server in servers:
             server.stop()
     # Every answer was an allow, and every one was recorded.
-    asked = (rounds + 1) * requests
-    found = recorded(WORK / "audit.jsonl")
-    if found != {"allowed": asked}:
-        fail(f"{asked} checks were asked, and this recorded: {found}")
-    (WORK / "audit.jsonl").unlink()
-    return results, idle, resident
+    for name in (OURS, STRICT):
+        asked = (rounds + 1) * requests + (gateway.calls(rounds) if name == OURS else 0)
+        found = recorded(name)
+        if found != {"allowed": asked}:
+            fail(f"{asked} checks were asked of {name}, and this recorded: {found}")
+    return results, added, memory
 
 
 def reader():
@@ -193,20 +134,24 @@ def markdown(rows):
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def figures(results, resident):
-    ours, theirs = "mcp-authz", "always_allow"
+def figures(results, added, memory):
     # Round by round, so that what disturbs the machine disturbs both sides of a ratio.
-    pairs = list(zip(results[ours], results[theirs]))
+    def ratio(ours, what):
+        pairs = zip(results[ours], results[THEIRS])
+        return f"{statistics.median(a[what] / b[what] for a, b in pairs):.2f}"
+
     return [
-        ("check_warm_vs_always_allow", f"{statistics.median(a['rate'] / b['rate'] for a, b in pairs):.2f}"),
-        ("check_warm_p99_vs_always_allow", f"{statistics.median(a['p99'] / b['p99'] for a, b in pairs):.2f}"),
-        ("check_cpu_us", f"{median(results, ours, 'cpu'):.1f}"),
+        ("check_warm_vs_always_allow", ratio(OURS, "rate")),
+        ("check_warm_p99_vs_always_allow", ratio(OURS, "p99")),
+        ("check_strict_audit_vs_always_allow", ratio(STRICT, "rate")),
+        ("check_cpu_us", f"{median(results, OURS, 'cpu'):.1f}"),
+        ("envoy_added_p50_ms", f"{added:.2f}"),
         *reader(),
-        ("rss_mb", f"{resident:.0f}"),
+        ("rss_mb", f"{memory[1]:.0f}"),
     ]
 
 
-def write_page(rows, lines, idle, options, load):
+def write_page(rows, lines, memory, options, load):
     version = subprocess.run(["h2load", "--version"], capture_output=True, text=True).stdout.split()[-1]
     frame = (WORK / "check.frame").stat().st_size
     text = f"""# Benchmarks
@@ -232,9 +177,13 @@ def write_page(rows, lines, idle, options, load):
 - {options.rounds} rounds of {options.requests:,} checks, in turns. The table has the medians, and the lowest and highest rate; ratios are taken
   within a round, and their median is told.
 - Times are those that h2load saw with {CONNECTIONS * STREAMS} checks always open: at full load they say how long the queue is.
+- `mcp-authz-strict` answers only once its record is on disk (`audit.durability: disk`): what that costs depends on the disk
+  and on how many answers wait for one write.
+- `envoy_added_p50_ms`: the median time of a call through Envoy with the check, less that of the same call without it, one
+  call at a time.
 - `check_cpu_us` is the server's user and system time for one check, from `/proc`, and doesn't depend on the load generator.
 - `reader_…`: megabytes a second of a text of one megabyte, of small objects and of long strings, on one thread.
-- `rss_mb`: resident memory of mcp-authz after the run; it was {idle:.0f} MB when it was ready.
+- `rss_mb`: resident memory of mcp-authz after the run; it was {memory[0]:.0f} MB when it was ready.
 """
     if NOTES.is_file():
         text += "\n" + NOTES.read_text()
@@ -248,13 +197,15 @@ def main():
     options = parser.parse_args()
     if not shutil.which("h2load"):
         fail("h2load is missing: apt-get install nghttp2-client (Debian), or its like")
+    if not gateway.ENVOY.exists():
+        fail("Envoy is missing: make tools")
     if not 1 <= options.rounds <= 100 or not 1000 <= options.requests <= 1000000:
         fail("from 1 to 100 rounds of 1000 to 1000000 requests")
     load = os.getloadavg()[0]
-    results, idle, resident = measure(options.rounds, options.requests)
+    results, added, memory = measure(options.rounds, options.requests)
     rows = table(results)
-    lines = figures(results, resident)
-    write_page(rows, lines, idle, options, load)
+    lines = figures(results, added, memory)
+    write_page(rows, lines, memory, options, load)
     print(aligned(rows))
     print()
     for name, value in lines:

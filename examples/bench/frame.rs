@@ -23,12 +23,33 @@ const ISSUER: &str = "https://id.example/realms/mcp";
 /// Longer than any bench.
 const TOKEN_LIFETIME: i64 = 12 * 3600;
 
-/// Writes `mcp-authz.yaml`, `jwks.json` and `check.frame`.
-pub(crate) fn prepare(directory: &Path, grpc: u16, http: u16) -> Result<(), Failure> {
+/// Writes `jwks.json`, the check as `check.frame`, and the call that it is about: `call.json` and `call.headers`.
+pub(crate) fn prepare(directory: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(directory)?;
+    let issuer = DevIssuer::create(directory, ISSUER)?;
+    let check = check(&issuer)?;
+    std::fs::write(directory.join("check.frame"), framed(&check)?)?;
+    let call = check.attributes.and_then(|attributes| attributes.request?.http);
+    let call = call.ok_or("a check without a call")?;
+    let headers = call.header_map.unwrap_or_default().headers.into_iter();
+    let lines =
+        headers.map(|header| format!("{}: {}\n", header.key, String::from_utf8_lossy(&header.raw_value)));
+    std::fs::write(directory.join("call.headers"), lines.collect::<String>())?;
+    std::fs::write(directory.join("call.json"), call.raw_body)?;
+    Ok(())
+}
+
+/// Writes the configuration of an mcp-authz that allows the check, into a directory that is prepared. Its file and
+/// its audit bear the name.
+pub(crate) fn configure(
+    directory: &Path,
+    name: &str,
+    durability: &str,
+    grpc: u16,
+    http: u16,
+) -> Result<(), Failure> {
     let directory = directory.canonicalize()?;
-    let issuer = DevIssuer::create(&directory, ISSUER)?;
-    let policies = Path::new("policies").canonicalize()?;
+    let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
     let configuration = json!({
         "policies": { "directory": policies },
         "servers": [{ "name": "workbench", "resource": RESOURCE }],
@@ -44,13 +65,10 @@ pub(crate) fn prepare(directory: &Path, grpc: u16, http: u16) -> Result<(), Fail
             "spiffe": { "trust_domains": ["mcp-identity.local"] },
             "gateways": [{ "name": "envoy", "address": "127.0.0.1", "trusted_for": ["principal", "xfcc"] }],
         },
-        "audit": { "file": directory.join("audit.jsonl") },
+        "audit": { "file": directory.join(format!("{name}.jsonl")), "durability": durability },
     });
-    std::fs::write(
-        directory.join("mcp-authz.yaml"),
-        serde_saphyr::to_string(&configuration)?,
-    )?;
-    std::fs::write(directory.join("check.frame"), framed(&check(&issuer)?)?)?;
+    let text = serde_saphyr::to_string(&configuration)?;
+    std::fs::write(directory.join(format!("{name}.yaml")), text)?;
     Ok(())
 }
 

@@ -1,8 +1,10 @@
 //! The Rust half of `make bench` (the other half is `bench/bench.py`): what has to be made before, and what is
 //! measured inside of one process.
 //!
-//! `bench prepare DIRECTORY GRPC_PORT HTTP_PORT` writes the configuration of an mcp-authz on loopback, the keys of
-//! an issuer, and `check.frame`: a whole check that it allows, as gRPC puts it on the wire.
+//! `bench prepare DIRECTORY` writes the keys of an issuer, a call of a tool, and `check.frame`: a whole check of it, as gRPC
+//! puts it on the wire.
+//! `bench configure DIRECTORY NAME DURABILITY GRPC_PORT HTTP_PORT` writes the configuration of an mcp-authz on loopback
+//! that allows it.
 //! `bench reader` prints how fast the JSON reader is, as lines `name value`.
 
 use std::error::Error;
@@ -11,6 +13,7 @@ use std::path::Path;
 
 mod frame;
 mod reader;
+mod texts;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -18,8 +21,9 @@ fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match *arguments.as_slice() {
-        ["prepare", directory, grpc, http] => {
-            frame::prepare(Path::new(directory), grpc.parse()?, http.parse()?)
+        ["prepare", directory] => frame::prepare(Path::new(directory)),
+        ["configure", directory, name, durability, grpc, http] => {
+            frame::configure(Path::new(directory), name, durability, grpc.parse()?, http.parse()?)
         }
         ["reader"] => {
             for (name, value) in reader::measure()? {
@@ -27,6 +31,6 @@ fn main() -> Result<(), Failure> {
             }
             Ok(())
         }
-        _ => Err("usage: bench prepare DIRECTORY GRPC_PORT HTTP_PORT | bench reader".into()),
+        _ => Err("usage: bench prepare DIRECTORY | bench configure DIRECTORY NAME DURABILITY GRPC_PORT HTTP_PORT | bench reader".into()),
     }
 }

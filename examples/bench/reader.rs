@@ -1,13 +1,12 @@
 //! How fast the JSON reader is, on a text of many small objects and on one of long strings.
 
-use std::fmt::Write as _;
 use std::hint::black_box;
 use std::time::Duration;
 
 use mcp_authz::clock;
 use mcp_authz::mcp::json;
 
-use crate::Failure;
+use crate::{Failure, texts};
 
 /// How large each text is, about: a body at the limit of the shipped configuration of Envoy.
 const BYTES: usize = 1024 * 1024;
@@ -23,8 +22,8 @@ const ROUNDS: usize = 5;
 /// Megabytes (10⁶ bytes) a second, the median of five.
 pub(crate) fn measure() -> Result<[(&'static str, f64); 2], Failure> {
     Ok([
-        ("reader_objects_mb_per_s", median(&objects()?)?),
-        ("reader_strings_mb_per_s", median(&strings()?)?),
+        ("reader_objects_mb_per_s", median(&texts::objects(BYTES))?),
+        ("reader_strings_mb_per_s", median(&texts::strings(BYTES))?),
     ])
 }
 
@@ -47,30 +46,4 @@ fn speed(text: &str) -> Result<f64, Failure> {
         bytes = bytes.saturating_add(u32::try_from(text.len() / 1000)?);
     }
     Ok(f64::from(bytes) / 1000.0 / started.elapsed().as_secs_f64())
-}
-
-/// Rows as a tool would be sent them: six members, numbers, words, a nested object.
-fn objects() -> Result<String, Failure> {
-    let mut text = String::from("[");
-    while text.len() < BYTES {
-        let row = text.len();
-        write!(
-            text,
-            r#"{{"id":{row},"name":"Ada","city":"London","amount":12.5,"open":true,"at":{{"line":7,"column":12}}}},"#
-        )?;
-    }
-    text.push_str("null]");
-    Ok(text)
-}
-
-/// Pages of text, with an escape in every line as source code has them.
-fn strings() -> Result<String, Failure> {
-    let line = "The quick brown fox jumps over the lazy dog, and nobody asks it why it does so.\\n";
-    let page = line.repeat(200);
-    let mut text = String::from("[");
-    while text.len() < BYTES {
-        write!(text, "\"{page}\",")?;
-    }
-    text.push_str("null]");
-    Ok(text)
 }

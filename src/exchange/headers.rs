@@ -18,8 +18,10 @@ pub enum NotSingle {
 
 impl Headers {
     /// Adds a field; the name is lower-cased.
-    pub fn push(&mut self, name: &str, value: impl Into<Vec<u8>>) {
-        self.0.push((name.to_ascii_lowercase(), value.into()));
+    pub fn push(&mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) {
+        let mut name = name.into();
+        name.make_ascii_lowercase();
+        self.0.push((name, value.into()));
     }
 
     /// Every value of a field, as raw bytes. `name` is lower-case.

@@ -45,11 +45,10 @@ fn is_token_char(char: char) -> bool {
 
 /// RFC 6750 §2.1: `b64token`.
 fn is_token68(text: &str) -> bool {
+    // A token is long, and every call brings one: ranges are what a compiler makes the least of.
+    let allowed = |byte| matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
     let body = text.trim_end_matches('=');
-    !body.is_empty()
-        && body
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte))
+    !body.is_empty() && body.bytes().all(allowed)
 }
 
 /// Whether the URL carries a token (RFC 6750 §2.3), however it is encoded.

@@ -17,13 +17,13 @@ pub(super) fn uri(header: &str) -> Result<Option<String>, IdentityError> {
     if header.len() > MAX_BYTES {
         return Err(IdentityError::ForwardedCertMalformed);
     }
-    let mut elements = Split::new(header, ',');
+    let mut elements = Split::new(header, b',');
     let element = elements.next().ok_or(IdentityError::ForwardedCertMalformed)??;
     if elements.next().is_some() {
         return Err(IdentityError::WorkloadAmbiguous);
     }
     let mut uri = None;
-    for pair in Split::new(element, ';') {
+    for pair in Split::new(element, b';') {
         let (key, value) = pair?
             .split_once('=')
             .ok_or(IdentityError::ForwardedCertMalformed)?;
@@ -41,11 +41,11 @@ pub(super) fn uri(header: &str) -> Result<Option<String>, IdentityError> {
 /// Pieces between separators that stand outside quotes; an open quote at the end is an error.
 struct Split<'a> {
     rest: Option<&'a str>,
-    separator: char,
+    separator: u8,
 }
 
 impl<'a> Split<'a> {
-    fn new(text: &'a str, separator: char) -> Self {
+    fn new(text: &'a str, separator: u8) -> Self {
         Self {
             rest: Some(text),
             separator,
@@ -59,12 +59,13 @@ impl<'a> Iterator for Split<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         let text = self.rest.take()?;
         let (mut quoted, mut escaped) = (false, false);
-        for (at, char) in text.char_indices() {
-            match char {
+        // What separates is ASCII, and no byte of another character is.
+        for (at, byte) in text.bytes().enumerate() {
+            match byte {
                 _ if escaped => escaped = false,
-                '\\' if quoted => escaped = true,
-                '"' => quoted = !quoted,
-                _ if char == self.separator && !quoted => {
+                b'\\' if quoted => escaped = true,
+                b'"' => quoted = !quoted,
+                _ if byte == self.separator && !quoted => {
                     let (piece, rest) = text.split_at(at);
                     self.rest = rest.get(1..);
                     return Some(Ok(piece));

@@ -47,7 +47,7 @@ const CONDITIONS: [&str; 13] = [
     "unless { false }",
     r#"when { context.user in Role::"mcp-admin" }"#,
     r#"when { context.workload in TrustTier::"trusted" }"#,
-    r#"when { context has session }"#,
+    "when { context has session }",
     r#"when { context has session && context.session in Server::"workbench" }"#,
     r#"when { context.request.version == "2025-11-25" }"#,
     r#"when { context.request has address && context.request.address.isInRange(ip("192.0.2.0/24")) }"#,
@@ -94,10 +94,11 @@ fn body(principal: &str, action: &str, resource: &str, condition: &str) -> Strin
 }
 
 fn numbered(policies: impl Iterator<Item = String>) -> String {
-    let policies = policies.enumerate();
-    policies
+    let lines: Vec<String> = policies
+        .enumerate()
         .map(|(number, policy)| format!("@id(\"p{number:02}\") {policy}\n"))
-        .collect()
+        .collect();
+    lines.concat()
 }
 
 /// The policies that the validator takes: a scope that nothing is in, or arguments that a tool doesn't have, are errors.

@@ -9,7 +9,6 @@ use envoy_types::pb::envoy::config::core::v3::{Address, HeaderMap, Metadata, add
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Peer};
 use jiff::Timestamp;
-use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 use super::{Failure, metadata};
@@ -78,17 +77,19 @@ fn headers(joined: HashMap<String, String>, raw: HeaderMap) -> Headers {
         let text_differs = !field.value.is_empty()
             && !field.raw_value.is_empty()
             && field.value.as_bytes() != field.raw_value;
-        if text_differs || field.raw_value.is_empty() {
-            headers.push(&field.key, field.value);
-        }
-        if !field.raw_value.is_empty() {
-            headers.push(&field.key, field.raw_value);
+        if text_differs {
+            headers.push(field.key.as_str(), field.value);
+            headers.push(field.key, field.raw_value);
+        } else if field.raw_value.is_empty() {
+            headers.push(field.key, field.value);
+        } else {
+            headers.push(field.key, field.raw_value);
         }
     }
     for (name, value) in joined {
         let lower = name.to_ascii_lowercase();
         if !headers.values(&lower).any(|known| known == value.as_bytes()) {
-            headers.push(&lower, value);
+            headers.push(lower, value);
         }
     }
     headers
@@ -127,12 +128,24 @@ fn some_text(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
+/// PEM is ASCII (RFC 7468 §3): anything else wasn't encoded the way that was agreed.
 fn pem(encoded: &str) -> Result<String, Failure> {
-    let text = percent_decode_str(encoded).decode_utf8();
-    let text = text.map_err(|_| Failure::Certificate)?;
-    // PEM is ASCII (RFC 7468 §3): anything else wasn't encoded the way that was agreed.
+    // Most of it stands for itself: what lies between two `%` is copied as a whole.
+    let mut parts = encoded.split('%');
+    let mut text = String::with_capacity(encoded.len());
+    text.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        let (digits, plain) = part.split_at_checked(2).ok_or(Failure::Certificate)?;
+        // A sign, which `from_str_radix` would take, is no digit.
+        if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(Failure::Certificate);
+        }
+        let byte = u8::from_str_radix(digits, 16).map_err(|_| Failure::Certificate)?;
+        text.push(char::from(byte));
+        text.push_str(plain);
+    }
     if text.is_ascii() {
-        Ok(text.into_owned())
+        Ok(text)
     } else {
         Err(Failure::Certificate)
     }

@@ -224,6 +224,9 @@ fn decodes_the_certificate_of_the_client() {
         ("MIIB+w", Ok(Some("MIIB+w".to_owned()))),
         ("%ff%fe", Err(Failure::Certificate)),
         ("%C3%A9", Err(Failure::Certificate)),
+        ("%4", Err(Failure::Certificate)),
+        ("%+f", Err(Failure::Certificate)),
+        ("%é", Err(Failure::Certificate)),
     ];
     for (encoded, expected) in cases {
         let peer = Peer {

@@ -1,0 +1,108 @@
+//! What the parts of a decision cost, in instructions: the same count on a busy machine and on an idle one.
+//!
+//! Each bench has a limit: 5 % above the count that [`BASELINE`] holds. `make instructions` runs them and fails where
+//! one is passed. A change that is meant to cost more, or that costs less, writes its new count here.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::allow_attributes_without_reason,
+    clippy::disallowed_methods,
+    missing_docs,
+    reason = "a bench may fail on the spot; its macros document nothing and exit by themselves"
+)]
+
+use std::hint::black_box;
+
+use gungraun::{
+    Callgrind, EventKind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main,
+};
+use mcp_authz::decide::Permit;
+use mcp_authz::mcp::{self, json};
+use mcp_authz::policy::Question;
+use mcp_authz::respond;
+
+#[path = "../../examples/bench/frame.rs"]
+mod frame;
+#[path = "../../examples/bench/texts.rs"]
+mod texts;
+mod warm;
+
+use warm::{Warm, Wire};
+
+/// What `frame` fails with.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// How large the texts for the reader are.
+const TEXT_BYTES: usize = 64 * 1024;
+
+fn limit(baseline: u64) -> LibraryBenchmarkConfig {
+    let mut callgrind = Callgrind::default();
+    callgrind.hard_limits([(EventKind::Ir, baseline.saturating_add(baseline / 20))]);
+    let mut config = LibraryBenchmarkConfig::default();
+    config.tool(callgrind);
+    config
+}
+
+/// The counts as they were measured.
+mod baseline {
+    pub(crate) const OBJECTS: u64 = 10_000_000_000;
+    pub(crate) const STRINGS: u64 = 10_000_000_000;
+    pub(crate) const MESSAGE: u64 = 10_000_000_000;
+    pub(crate) const SETTLED: u64 = 10_000_000_000;
+    pub(crate) const EVALUATED: u64 = 10_000_000_000;
+    pub(crate) const STRANGER: u64 = 10_000_000_000;
+    pub(crate) const ANSWER: u64 = 10_000_000_000;
+    pub(crate) const CHECK: u64 = 10_000_000_000;
+}
+
+#[library_benchmark]
+#[bench::objects(args = (texts::objects(TEXT_BYTES)), config = limit(baseline::OBJECTS))]
+#[bench::strings(args = (texts::strings(TEXT_BYTES)), config = limit(baseline::STRINGS))]
+fn reader(text: String) -> json::Value {
+    json::read(black_box(text.as_bytes()), 64).unwrap()
+}
+
+#[library_benchmark]
+#[bench::tools_call(args = (Warm::default()), config = limit(baseline::MESSAGE))]
+fn message(warm: Warm) -> (mcp::Message, Warm) {
+    (mcp::read(&warm.exchange, &warm.pipeline.limits).unwrap(), warm)
+}
+
+#[library_benchmark]
+#[bench::settled(args = (Warm::of("fs_write", r#"{"path":"/srv/work/a","content":"b","create":true}"#)), config = limit(baseline::SETTLED))]
+#[bench::that_reads_arguments(args = (Warm::of("db_read", r#"{"sql":"select 1","limit":100}"#)), config = limit(baseline::EVALUATED))]
+#[bench::of_a_stranger(args = (Warm::default().forgotten()), config = limit(baseline::STRANGER))]
+fn evaluation(warm: Warm) -> (usize, Warm) {
+    let policies = warm.pipeline.policies.current();
+    let question = Question {
+        server: &warm.server,
+        call: &warm.call,
+        caller: &warm.caller,
+        session: None,
+        address: warm.exchange.source.address,
+        version: mcp::Version::V2026_07_28,
+        now: warm.exchange.received,
+    };
+    let verdicts = policies.ask(black_box(&question)).unwrap();
+    (verdicts.len(), warm)
+}
+
+#[library_benchmark]
+#[bench::allow(args = (Warm::default().permitted()), config = limit(baseline::ANSWER))]
+fn answer((permit, warm): (Permit, Warm)) -> (usize, Permit, Warm) {
+    let forward = respond::allow(black_box(&permit), &warm.about());
+    (forward.set.len(), permit, warm)
+}
+
+#[library_benchmark]
+#[bench::from_frame_to_frame(args = (Wire::default()), config = limit(baseline::CHECK))]
+fn check(wire: Wire) -> (usize, Wire) {
+    (wire.ask(), wire)
+}
+
+library_benchmark_group!(
+    name = parts;
+    benchmarks = reader, message, evaluation, answer, check
+);
+
+main!(library_benchmark_groups = parts);
