@@ -18,7 +18,6 @@ use gungraun::{
 };
 use mcp_authz::decide::Permit;
 use mcp_authz::mcp::{self, json};
-use mcp_authz::policy::Question;
 use mcp_authz::respond;
 
 #[path = "../../examples/bench/frame.rs"]
@@ -74,15 +73,7 @@ fn message(warm: Warm) -> (mcp::Message, Warm) {
 #[bench::of_a_stranger(args = (Warm::default().forgotten()), config = limit(baseline::STRANGER))]
 fn evaluation(warm: Warm) -> (usize, Warm) {
     let policies = warm.pipeline.policies.current();
-    let question = Question {
-        server: &warm.server,
-        call: &warm.call,
-        caller: &warm.caller,
-        session: None,
-        address: warm.exchange.source.address,
-        version: mcp::Version::V2026_07_28,
-        now: warm.exchange.received,
-    };
+    let question = warm.question();
     let verdicts = policies.ask(black_box(&question)).unwrap();
     (verdicts.len(), warm)
 }

@@ -13,7 +13,7 @@ use mcp_authz::decide::{self, Asked, Decision, Permit};
 use mcp_authz::exchange::{Exchange, Fate, Gateway, Peer};
 use mcp_authz::identity::Caller;
 use mcp_authz::inventory::Server;
-use mcp_authz::mcp::{Call, Id, Operation, json};
+use mcp_authz::mcp::{Call, Id, Operation, Version, json};
 use mcp_authz::pipeline::Pipeline;
 use mcp_authz::policy::Question;
 use mcp_authz::respond::About;
@@ -117,7 +117,7 @@ impl Warm {
             caller: &self.caller,
             session: None,
             address: self.exchange.source.address,
-            version: mcp_authz::mcp::Version::V2026_07_28,
+            version: Version::V2026_07_28,
             now: self.exchange.received,
         }
     }
