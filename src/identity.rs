@@ -42,7 +42,6 @@ mod jwt;
 mod keyring;
 pub mod settings;
 mod soundness;
-pub mod spiffe;
 mod strict;
 mod workload;
 mod xfcc;

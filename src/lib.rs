@@ -8,6 +8,10 @@
 pub mod clock;
 
 pub mod exchange;
+
+pub mod spiffe;
+pub mod state;
+
 pub mod mcp;
 
 pub mod inventory;

@@ -6,9 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms in the order of the message, and what each may know.
-const ORDER: [&str; 16] = [
+const ORDER: [&str; 18] = [
     "clock",
     "exchange",
+    "spiffe",
+    "state",
     "mcp",
     "inventory",
     "identity",

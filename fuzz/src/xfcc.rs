@@ -1,7 +1,7 @@
 //! `x-forwarded-client-cert`: whom it names is the only one that anybody could find in it, in canonical form.
 
 use mcp_authz::exchange::Headers;
-use mcp_authz::identity::spiffe::SpiffeId;
+use mcp_authz::spiffe::SpiffeId;
 use url::Url;
 
 use super::{http, world};

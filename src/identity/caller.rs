@@ -57,7 +57,7 @@ impl User {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Workload {
     /// The canonical SPIFFE ID.
-    pub spiffe_id: super::spiffe::SpiffeId,
+    pub spiffe_id: crate::spiffe::SpiffeId,
 }
 
 impl Workload {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::spiffe::SpiffeIdError;
+use crate::spiffe::SpiffeIdError;
 
 /// Why a call's identities are refused. No variant carries a token, a claim's value or a client's text.
 ///

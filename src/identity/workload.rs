@@ -2,9 +2,9 @@
 
 use super::gateway::Gateways;
 use super::settings::{Spiffe, Trust};
-use super::spiffe::{self, SpiffeId};
 use super::{IdentityError, IdentitySetupError, Workload, xfcc};
 use crate::exchange::{Exchange, NotSingle};
+use crate::spiffe::{self, SpiffeId};
 
 const XFCC: &str = "x-forwarded-client-cert";
 

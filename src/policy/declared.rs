@@ -6,8 +6,8 @@ use std::sync::Arc;
 use cedar_policy::{Entities, EntityUid, Schema};
 use serde_json::Value;
 
-use crate::identity::spiffe::SpiffeId;
 use crate::inventory::{Files, Inventory, Problem};
+use crate::spiffe::SpiffeId;
 
 /// Where they are.
 const FILE: &str = "entities.json";

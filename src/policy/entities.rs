@@ -9,8 +9,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use cedar_policy::{Entities, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression, Schema};
 
-use crate::identity::spiffe::SpiffeId;
 use crate::identity::{User, Workload};
+use crate::spiffe::SpiffeId;
 
 /// The names of the entity types, parsed once.
 #[derive(Debug, Clone)]

@@ -27,8 +27,8 @@ use super::case::{Case, People};
 use super::table::{Matrix, Placed, cells};
 use super::{PolicySet, case};
 use crate::identity::Workload;
-use crate::identity::spiffe::SpiffeId;
 use crate::inventory::{Files, Problem, Server};
+use crate::spiffe::SpiffeId;
 
 /// Cases of one directory, cells of matrices included: each is asked whenever the directory is loaded.
 const MAX_CASES: usize = 20_000;

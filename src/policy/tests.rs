@@ -14,10 +14,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::*;
-use crate::identity::spiffe::SpiffeId;
 use crate::identity::{Caller, User, Workload};
 use crate::inventory::{Files, Problem};
 use crate::mcp::{Call, Id, Operation, Version, json};
+use crate::spiffe::SpiffeId;
 
 pub(super) fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("policies")

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::jwt::Unverified;
-use super::spiffe::SpiffeId;
 use super::*;
+use crate::spiffe::SpiffeId;
 
 proptest! {
     #[test]

@@ -1,8 +1,8 @@
 //! Everything that gets tried with a workload's identity.
 
-use super::spiffe::SpiffeIdError;
 use super::*;
 use crate::exchange::{Gateway, Peer};
+use crate::spiffe::SpiffeIdError;
 use settings::Spiffe;
 
 /// The workload's SPIFFE ID, if one is found.

@@ -94,7 +94,8 @@ pub fn is_trust_domain(name: &str) -> bool {
 }
 
 /// Whether a text claims to be a SPIFFE ID, in whatever spelling: then it must be a canonical one.
-pub(super) fn claims_to_be(text: &str) -> bool {
+#[must_use]
+pub fn claims_to_be(text: &str) -> bool {
     text.get(..7)
         .is_some_and(|scheme| scheme.eq_ignore_ascii_case("spiffe:"))
 }
