@@ -14,6 +14,7 @@ mod strangers;
 mod tokens;
 mod workloads;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};

@@ -18,7 +18,7 @@ proptest! {
         let mut exchange = exchange(&[]);
         exchange.headers.push("authorization", bytes);
         exchange.path = text;
-        let _ = bearer::token(&exchange);
+        let _ = credential::token(&exchange);
     }
 
     #[test]
