@@ -7,9 +7,22 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+
+pub use limits::Limits;
+pub use memory::Memory;
+
+mod limits;
+mod memory;
+mod moment;
+mod revocations;
+mod used;
+
+#[cfg(test)]
+mod tests;
 
 /// What a store answers, in time or not at all.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StateError>> + Send + 'a>>;
@@ -40,6 +53,26 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// How long a revocation may take to reach every other replica.
     fn propagation(&self) -> Duration;
+
+    /// How the store fares, from memory.
+    fn status(&self) -> Status;
+}
+
+/// How a store fares, for metrics and readiness.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// Which store: `memory`, `redis`.
+    pub kind: &'static str,
+    /// Why it can't tell just now; `None` while it can.
+    pub outage: Option<StateError>,
+    /// Ids that it keeps in this process; `None` if they are kept elsewhere.
+    pub used_ids: Option<usize>,
+    /// Revocations that this process knows.
+    pub revocations: usize,
+    /// The memory that both take in this process.
+    pub bytes: usize,
+    /// How many of them there may be.
+    pub limits: Limits,
 }
 
 /// What an id stands for is hashed by whoever asks (SHA-256 over a label of its kind and the value): no store learns a
@@ -100,4 +133,20 @@ impl fmt::Debug for Secret {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Secret(…)")
     }
+}
+
+/// Counts one more, if there is room.
+fn take_room(count: &AtomicUsize, limit: usize) -> Result<(), StateError> {
+    let more = |count: usize| (count < limit).then(|| count.saturating_add(1));
+    match count.fetch_update(Ordering::AcqRel, Ordering::Relaxed, more) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(StateError::Full),
+    }
+}
+
+/// What a hash table takes that has room for so many entries: an eighth of its places stays free, and each has a byte
+/// besides its entry.
+fn table_bytes<T>(capacity: usize) -> usize {
+    let places = capacity.saturating_add(capacity.div_ceil(7));
+    places.saturating_mul(size_of::<T>().saturating_add(1))
 }
