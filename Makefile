@@ -11,8 +11,8 @@ demo: tools ## A cast of people and agents, through a real Envoy, then your own 
 	$(CARGO) build --release --bin mcp-authz
 	target/release/mcp-authz demo $(if $(ONCE),--once)
 
-test: tools ## All tests, with the real Envoy and official MCP clients
-	scripts/tools.sh --clients
+test: tools ## All tests, with the real Envoy, Keycloak and official MCP clients
+	scripts/tools.sh --clients --keycloak
 	$(CARGO) test
 
 MINUTES ?= 10

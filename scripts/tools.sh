@@ -1,7 +1,7 @@
 #!/bin/sh
 # Puts what the demo and the tests start into .tools/: Envoy, and a Python with the MCP SDK. With `--clients`, also
-# the npm packages that the tests use: an MCP client, the Inspector, the conformance suite. Does nothing where it is all
-# there already.
+# the npm packages that the tests use: an MCP client, the Inspector, the conformance suite. With `--keycloak`, also
+# Keycloak, built with what it needs for clients that log in by SPIFFE. Does nothing where it is all there already.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -25,7 +25,7 @@ if ! cmp -s "$wanted" .tools/requirements.txt; then
   cp "$wanted" .tools/requirements.txt
 fi
 
-if [ "${1:-}" = --clients ]; then
+clients() {
   for packages in node tools; do
     folder=tests/clients/$packages
     if ! cmp -s "$folder/package-lock.json" "$folder/node_modules/.installed-lock.json"; then
@@ -35,4 +35,42 @@ if [ "${1:-}" = --clients ]; then
       cp "$folder/package-lock.json" "$folder/node_modules/.installed-lock.json"
     fi
   done
-fi
+}
+
+# Both features are previews of 26.5: a client logs in by a SPIFFE JWT-SVID instead of a secret.
+keycloak_version=26.5.6
+keycloak_built="$keycloak_version --db=dev-file --features=spiffe,client-auth-federated --health-enabled=true"
+
+keycloak() {
+  home=.tools/keycloak
+  if [ "$(cat "$home/built" 2>/dev/null)" = "$keycloak_built" ]; then return; fi
+  lacking="apt-get install maven default-jre-headless (Debian), or their like"
+  command -v java >/dev/null || fail "java is missing, Keycloak needs 17 or newer: $lacking"
+  command -v mvn >/dev/null || fail "mvn is missing, Keycloak comes from Maven Central: $lacking"
+  draft=.tools/keycloak.draft.$$
+  trap 'rm -rf "$draft"' EXIT
+  say "Keycloak $keycloak_version (160 MB), from Maven Central"
+  mkdir -p "$draft/unpacked"
+  # In an empty directory: Maven is to find no project. It checks the archive against the checksum of the repository.
+  (cd "$draft/unpacked" && mvn --quiet --batch-mode --no-transfer-progress -Dstyle.color=never --strict-checksums \
+    org.apache.maven.plugins:maven-dependency-plugin:3.8.1:unpack \
+    "-Dartifact=org.keycloak:keycloak-quarkus-dist:$keycloak_version:zip" -DoutputDirectory=.) \
+    || fail "Keycloak can't be fetched from Maven Central"
+  mv "$draft/unpacked/keycloak-$keycloak_version" "$draft/server"
+  rm -rf "$draft/unpacked"
+  say "Keycloak is built once (a minute)"
+  # shellcheck disable=SC2086 # a list of options
+  sh "$draft/server/bin/kc.sh" build ${keycloak_built#* } >"$draft/build.log" 2>&1 \
+    || { cat "$draft/build.log" >&2; fail "Keycloak can't be built"; }
+  echo "$keycloak_built" >"$draft/built"
+  rm -rf "$home"
+  mv "$draft" "$home"
+}
+
+for what in "$@"; do
+  case $what in
+    --clients) clients ;;
+    --keycloak) keycloak ;;
+    *) fail "what is \`$what\`? There is --clients and --keycloak" ;;
+  esac
+done
