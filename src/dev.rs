@@ -3,6 +3,7 @@
 
 pub mod client;
 pub mod demo;
+pub mod dpop;
 pub mod envoy;
 pub mod issuer;
 pub mod mint;

@@ -3,12 +3,14 @@
 use rmcp::model::CallToolRequestParams;
 use rmcp::service::{ClientInitializeError, RunningService, ServiceError};
 use rmcp::transport::streamable_http_client::{
-    StreamableHttpClientTransportConfig, StreamableHttpClientWorker, StreamableHttpError,
+    StreamableHttpClient, StreamableHttpClientTransportConfig, StreamableHttpClientWorker,
+    StreamableHttpError,
 };
 use rmcp::transport::{DynamicTransportError, StreamableHttpClientTransport, WorkerTransport};
 use rmcp::{RoleClient, ServiceExt as _};
 use serde_json::{Map, Value, json};
 
+use super::dpop::BoundClient;
 use super::pki::{Authority, Identity, PkiError};
 
 /// The key in a result's `_meta` under which the demo's MCP servers say which headers about the caller they saw.
@@ -115,8 +117,23 @@ impl Session {
         if let Some(token) = token {
             config = config.auth_header(token);
         }
-        let transport: WorkerTransport<StreamableHttpClientWorker<reqwest::Client>> =
-            StreamableHttpClientTransport::with_client(http, config);
+        Self::open_with(http, config).await
+    }
+
+    /// Connects and initializes with a token that is bound to a key, and a proof at each request.
+    ///
+    /// # Errors
+    /// The [`Answer`] that it got instead.
+    pub async fn open_bound(client: BoundClient, url: &str) -> Opened {
+        Self::open_with(client, StreamableHttpClientTransportConfig::with_uri(url)).await
+    }
+
+    async fn open_with<C>(client: C, config: StreamableHttpClientTransportConfig) -> Opened
+    where
+        C: StreamableHttpClient<Error = reqwest::Error> + Sync,
+    {
+        let transport: WorkerTransport<StreamableHttpClientWorker<C>> =
+            StreamableHttpClientTransport::with_client(client, config);
         match ().serve(transport).await {
             Ok(service) => Ok(Self(service)),
             Err(error) => Err(not_opened(&error)),

@@ -95,7 +95,10 @@ impl DevIssuer {
         let path = directory.join(KEY);
         let secret = secret_key(&path)?;
         let der = secret.to_pkcs8_der().map_err(|_| DevIssuerError::Key(path))?;
-        let (jwk, kid) = public_jwk(&secret);
+        let (mut jwk, kid) = public_jwk(&secret);
+        for (name, value) in [("kid", kid.as_str()), ("use", "sig"), ("alg", "ES256")] {
+            jwk[name] = value.into();
+        }
         Ok(Self {
             url,
             signing: EncodingKey::from_ec_der(der.as_bytes()),
@@ -172,7 +175,8 @@ impl DevIssuer {
     }
 }
 
-fn public_jwk(secret: &SecretKey) -> (Value, String) {
+/// The public key as `kty`, `crv`, `x` and `y`, and its thumbprint (RFC 7638).
+pub(super) fn public_jwk(secret: &SecretKey) -> (Value, String) {
     let point = secret.public_key().to_sec1_bytes();
     // RFC 5480 §2.2: 04, x, y; a public key is never the point at infinity.
     let coordinates = point.get(1..).unwrap_or_default();
@@ -180,11 +184,8 @@ fn public_jwk(secret: &SecretKey) -> (Value, String) {
     let (x, y) = (URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y));
     // RFC 7638 §3: the required members, in this order, without spaces.
     let required = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
-    let kid = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, required.as_bytes()));
-    let jwk = json!({
-        "kid": kid, "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "x": x, "y": y,
-    });
-    (jwk, kid)
+    let thumbprint = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, required.as_bytes()));
+    (json!({ "kty": "EC", "crv": "P-256", "x": x, "y": y }), thumbprint)
 }
 
 /// The directory's key; made, readable by its owner only, where there is none.
