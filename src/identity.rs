@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::exchange::Exchange;
 use crate::inventory::{Requirement, Server};
+use crate::spiffe::strict;
 
 use gateway::Gateways;
 use issuer::Issuer;
@@ -39,7 +40,6 @@ mod jwt;
 mod keyring;
 pub mod settings;
 mod soundness;
-mod strict;
 mod tokens;
 mod workload;
 mod xfcc;

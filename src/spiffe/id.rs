@@ -1,6 +1,8 @@
 //! SPIFFE IDs in canonical form.
 
+use std::borrow::Borrow;
 use std::fmt;
+use std::sync::Arc;
 
 /// A SPIFFE ID in canonical form: `spiffe://<trust domain>/<path>` (SPIFFE-ID §2).
 ///
@@ -11,6 +13,10 @@ pub struct SpiffeId {
     /// Where the path begins in `text`.
     path_start: usize,
 }
+
+/// The name of a trust domain, for instance `mcp-identity.local` (SPIFFE-ID §2.1).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TrustDomain(Arc<str>);
 
 /// Why a text is no SPIFFE ID of a workload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
@@ -86,6 +92,52 @@ impl SpiffeId {
     }
 }
 
+impl TrustDomain {
+    /// Reads a bare name.
+    ///
+    /// # Errors
+    /// [`SpiffeIdError::TrustDomain`] unless it is canonical.
+    pub fn parse(name: &str) -> Result<Self, SpiffeIdError> {
+        if is_trust_domain(name) {
+            Ok(Self(name.into()))
+        } else {
+            Err(SpiffeIdError::TrustDomain)
+        }
+    }
+
+    /// Reads the SPIFFE ID of a trust domain itself, `spiffe://<name>`: what the Workload API names bundles by.
+    ///
+    /// # Errors
+    /// [`SpiffeIdError`] unless it is canonical and without a path.
+    pub fn parse_id(id: &str) -> Result<Self, SpiffeIdError> {
+        Self::parse(id.strip_prefix(SCHEME).ok_or(SpiffeIdError::Scheme)?)
+    }
+
+    /// The bare name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for TrustDomain {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for TrustDomain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for TrustDomain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// Whether a text is the name of a trust domain (SPIFFE-ID §2.1).
 #[must_use]
 pub fn is_trust_domain(name: &str) -> bool {
@@ -132,6 +184,27 @@ mod tests {
         assert_eq!(id.trust_domain(), "mcp-identity.local");
         assert_eq!(id.path(), "/agent/Trusted_1/v1.2");
         assert_eq!(id.to_string(), "spiffe://mcp-identity.local/agent/Trusted_1/v1.2");
+    }
+
+    #[test]
+    fn a_trust_domain_is_a_bare_name_or_an_id_without_a_path() {
+        assert_eq!(TrustDomain::parse("td.example").unwrap().as_str(), "td.example");
+        assert_eq!(
+            TrustDomain::parse_id("spiffe://td.example").unwrap().to_string(),
+            "td.example"
+        );
+        let wrong = ["", "spiffe://td.example", "TD", "td/", "td:1"];
+        for name in wrong {
+            assert_eq!(
+                TrustDomain::parse(name),
+                Err(SpiffeIdError::TrustDomain),
+                "{name}"
+            );
+        }
+        for id in ["spiffe://", "spiffe://td/", "spiffe://td/a", "spiffe://Td"] {
+            assert_eq!(TrustDomain::parse_id(id), Err(SpiffeIdError::TrustDomain), "{id}");
+        }
+        assert_eq!(TrustDomain::parse_id("td"), Err(SpiffeIdError::Scheme));
     }
 
     #[test]

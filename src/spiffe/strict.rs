@@ -1,4 +1,4 @@
-//! JSON of tokens and keys, read so that nobody could read it otherwise: one object, no member twice.
+//! JSON of credentials, keys and bundles, read so that nobody could read it otherwise: one object, no member twice.
 
 use std::fmt;
 
@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 
 /// The one object that the bytes are; `None` if they are anything else, or if any object in them has a member
 /// twice, also spelt differently (RFC 7519 §4: claim names must be unique; readers differ in which one wins).
-pub(super) fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
+#[must_use]
+pub fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
     match serde_json::from_slice::<Strict>(bytes).ok()?.0 {
         Value::Object(members) => Some(members),
         _ => None,
