@@ -6,6 +6,7 @@
 //! stages (`tests/layers.rs` fails on an import against the arrows).
 
 pub mod clock;
+pub mod fetch;
 
 pub mod exchange;
 

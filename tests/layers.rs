@@ -6,8 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms in the order of the message, and what each may know.
-const ORDER: [&str; 18] = [
+const ORDER: [&str; 19] = [
     "clock",
+    "fetch",
     "exchange",
     "spiffe",
     "state",

@@ -1,13 +1,12 @@
 //! How an issuer's keys are got: over HTTP, bounded in time and size, or from a file.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use reqwest::{Certificate, Client, StatusCode, redirect};
-use url::{Host, Url};
+use url::Url;
 
 use super::settings::{self, Keys};
 use super::{IdentitySetupError, strict};
+use crate::fetch::{Authorities, Bounds, Http, HttpError, HttpSetupError, is_protected};
 
 /// No JWK set and no discovery document is longer.
 const MAX_BYTES: usize = 256 * 1024;
@@ -37,23 +36,12 @@ pub(super) enum Source {
     File(PathBuf),
 }
 
-/// A client, and how long it may take.
-#[derive(Debug)]
-pub(super) struct Http {
-    client: Client,
-    timeout: Duration,
-}
-
 /// Why keys could not be had.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FetchError {
-    #[error("no answer: {0}")]
-    Transport(#[from] reqwest::Error),
-    #[error("no answer within {0:?}")]
-    TimedOut(Duration),
-    #[error("the answer's status is {0}")]
-    Status(StatusCode),
-    #[error("the answer is longer than {MAX_BYTES} bytes")]
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    #[error("the file is longer than {MAX_BYTES} bytes")]
     TooLong,
     #[error("the discovery document is not JSON with `issuer` and `jwks_uri`")]
     Document,
@@ -73,7 +61,7 @@ impl Source {
         Ok(Some(match &settings.keys {
             Keys::Discovery => {
                 let document = document_url(settings)?;
-                let http = Http::new(settings, &document)?;
+                let http = http(settings, &document)?;
                 Self::Discovery {
                     http,
                     document,
@@ -84,7 +72,7 @@ impl Source {
             Keys::JwksUrl(url) => {
                 let jwks_url = checked_url(settings, url)?;
                 Self::Fixed {
-                    http: Http::new(settings, &jwks_url)?,
+                    http: http(settings, &jwks_url)?,
                     jwks_url,
                 }
             }
@@ -111,7 +99,7 @@ impl Source {
                 *jwks_uri = Some(place);
                 Ok(set)
             }
-            Self::Fixed { http, jwks_url } => http.get(jwks_url).await,
+            Self::Fixed { http, jwks_url } => Ok(http.get(jwks_url).await?),
             Self::File(path) => {
                 let length = tokio::fs::metadata(&path).await?.len();
                 if length > MAX_BYTES as u64 {
@@ -123,59 +111,27 @@ impl Source {
     }
 }
 
-impl Http {
-    fn new(settings: &settings::Issuer, url: &Url) -> Result<Self, IdentitySetupError> {
-        // Another part of the process may have chosen already: whoever comes first is as good.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let timeout = settings.fetch_timeout;
-        // A redirect could lead anywhere: an issuer's keys are where it is configured to have them.
-        let mut builder = Client::builder()
-            .redirect(redirect::Policy::none())
-            .user_agent(concat!("mcp-authz/", env!("CARGO_PKG_VERSION")))
-            .timeout(timeout);
-        if is_loopback(url) {
-            builder = builder.no_proxy();
-        }
-        if let Some(path) = &settings.ca_file {
-            let unusable = |problem: String| IdentitySetupError::File {
-                issuer: settings.name.clone(),
-                path: path.clone(),
-                problem,
-            };
-            let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
-            let authorities =
-                Certificate::from_pem_bundle(&pem).map_err(|error| unusable(error.to_string()))?;
-            if authorities.is_empty() {
-                return Err(unusable("no certificate in it".to_owned()));
-            }
-            builder = builder.tls_certs_only(authorities);
-        }
-        let client = builder.build().map_err(|error| IdentitySetupError::Client {
+/// A client for documents of the server of `url`.
+fn http(settings: &settings::Issuer, url: &Url) -> Result<Http, IdentitySetupError> {
+    let bounds = Bounds {
+        timeout: settings.fetch_timeout,
+        max_bytes: MAX_BYTES,
+    };
+    let authorities = settings
+        .ca_file
+        .as_deref()
+        .map_or(Authorities::System, Authorities::File);
+    Http::new(url, bounds, authorities).map_err(|error| match error {
+        HttpSetupError::Authorities { path, problem } => IdentitySetupError::File {
+            issuer: settings.name.clone(),
+            path,
+            problem,
+        },
+        HttpSetupError::Client(error) => IdentitySetupError::Client {
             issuer: settings.name.clone(),
             problem: error.to_string(),
-        })?;
-        Ok(Self { client, timeout })
-    }
-
-    async fn get(&self, url: &Url) -> Result<Vec<u8>, FetchError> {
-        let answer = tokio::time::timeout(self.timeout, self.read(url)).await;
-        answer.unwrap_or(Err(FetchError::TimedOut(self.timeout)))
-    }
-
-    async fn read(&self, url: &Url) -> Result<Vec<u8>, FetchError> {
-        let mut response = self.client.get(url.clone()).send().await?;
-        if response.status() != StatusCode::OK {
-            return Err(FetchError::Status(response.status()));
-        }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await? {
-            if body.len().saturating_add(chunk.len()) > MAX_BYTES {
-                return Err(FetchError::TooLong);
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
-    }
+        },
+    })
 }
 
 /// Where the discovery document says that the keys are (OIDC Discovery §4.3: `issuer` must be exactly ours).
@@ -223,19 +179,5 @@ fn checked_url(settings: &settings::Issuer, text: &str) -> Result<Url, IdentityS
         Ok(url)
     } else {
         Err(refused())
-    }
-}
-
-/// https, or http where nobody is in between.
-fn is_protected(url: &Url) -> bool {
-    url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url))
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
     }
 }
