@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::audit::AuditSettings;
 use crate::inventory::Server;
 use crate::telemetry::{HttpSettings, LogSettings};
-use crate::{identity, mcp, policy, wire};
+use crate::{identity, mcp, policy, state, wire};
 
 mod check;
 mod deserialize;
@@ -43,6 +43,8 @@ pub struct Config {
     pub identity: identity::Settings,
     /// Where policies come from.
     pub policies: policy::Settings,
+    /// What replicas share, and how much of it there may be.
+    pub state: state::Settings,
     /// How large and deep a message may be.
     pub messages: mcp::Limits,
     /// Where decisions are recorded, and how much of them.

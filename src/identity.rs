@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use crate::exchange::Exchange;
 use crate::inventory::{Requirement, Server};
 use crate::spiffe::strict;
+use crate::state::Store;
 
 use gateway::Gateways;
 use issuer::Issuer;
@@ -53,6 +54,7 @@ pub struct Verifier {
     tokens: Tokens,
     gateways: Gateways,
     workloads: Workloads,
+    store: Arc<dyn Store>,
 }
 
 /// How fresh an issuer's keys are.
@@ -71,15 +73,23 @@ pub struct KeyStatus {
 impl Verifier {
     /// Checks the settings, starts to fetch keys, and waits until each issuer has been asked once, or its fetch timed
     /// out: an issuer that is down keeps nobody from starting, its tokens are answered as an outage until it is up.
+    /// What replicas must see alike is asked of the store.
     ///
     /// # Errors
     /// [`IdentitySetupError`] if the settings contradict themselves or a file that they name can't be used.
-    pub async fn start(settings: Settings) -> Result<Arc<Self>, IdentitySetupError> {
+    pub async fn start(settings: Settings, store: Arc<dyn Store>) -> Result<Arc<Self>, IdentitySetupError> {
         Ok(Arc::new(Self {
             gateways: Gateways::new(&settings.gateways)?,
             workloads: Workloads::new(&settings.spiffe)?,
             tokens: Tokens::start(&settings).await?,
+            store,
         }))
+    }
+
+    /// What replicas share.
+    #[must_use]
+    pub fn store(&self) -> &dyn Store {
+        &*self.store
     }
 
     /// Who is calling this server. Awaits nothing but an issuer's keys, and that never beyond the exchange's deadline.

@@ -14,11 +14,13 @@ use jiff::Timestamp;
 
 pub use limits::Limits;
 pub use memory::Memory;
+pub use settings::Settings;
 
 mod limits;
 mod memory;
 mod moment;
 mod revocations;
+mod settings;
 mod used;
 
 #[cfg(test)]

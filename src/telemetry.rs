@@ -16,5 +16,5 @@ pub use http::{router, serve};
 pub use logging::LogError;
 pub use metrics::{InFlight, Metrics, Reload};
 pub use settings::{HttpSettings, LogFormat, LogSettings};
-pub use status::{AuditStatus, KeyStatus, PolicyStatus, Probe, Status};
+pub use status::{AuditStatus, KeyStatus, PolicyStatus, Probe, StateStatus, Status};
 pub use trace::TraceContext;

@@ -9,6 +9,7 @@ use mcp_authz::exchange::Exchange;
 use mcp_authz::identity::settings::{Issuer, Keys, Settings, Spiffe, Trust, TrustedGateway};
 use mcp_authz::identity::{Caller, IdentityError, Verifier};
 use mcp_authz::inventory::Server;
+use mcp_authz::state::Memory;
 use tokio::runtime::Runtime;
 
 use super::http;
@@ -95,8 +96,9 @@ pub fn identity() -> Settings {
 /// # Panics
 /// If the settings can't be used.
 pub fn identify(exchange: &Exchange) -> Result<Caller, IdentityError> {
-    static VERIFIER: LazyLock<Arc<Verifier>> =
-        LazyLock::new(|| block_on(Verifier::start(identity())).expect("settings that can be used"));
+    static VERIFIER: LazyLock<Arc<Verifier>> = LazyLock::new(|| {
+        block_on(Verifier::start(identity(), Arc::new(Memory::default()))).expect("settings that can be used")
+    });
     static SERVER: LazyLock<Server> = LazyLock::new(|| {
         let server = serde_json::json!({"name": "workbench", "resource": RESOURCE, "require": []});
         serde_json::from_value(server).expect("a server")

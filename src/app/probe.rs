@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::clock;
 use crate::identity::KeyStatus as Keys;
 use crate::pipeline::Pipeline;
-use crate::telemetry::{AuditStatus, KeyStatus, PolicyStatus, Probe, Status};
+use crate::telemetry::{AuditStatus, KeyStatus, PolicyStatus, Probe, StateStatus, Status};
 
 /// Asks the pipeline's parts.
 #[derive(Debug)]
@@ -41,6 +41,19 @@ impl Parts {
         }
     }
 
+    fn state(&self) -> StateStatus {
+        let status = self.pipeline.verifier.store().status();
+        StateStatus {
+            kind: status.kind,
+            failing: status.outage.map(|why| why.to_string()),
+            used_ids: status.used_ids,
+            revocations: status.revocations,
+            bytes: status.bytes,
+            max_used_ids: status.limits.used_ids,
+            max_revocations: status.limits.revocations,
+        }
+    }
+
     fn audit(&self) -> AuditStatus {
         let health = self.pipeline.journal.health();
         AuditStatus {
@@ -60,6 +73,7 @@ impl Probe for Parts {
             draining: self.draining.load(Ordering::Relaxed),
             policies: self.policies(),
             keys: keys.into_iter().map(keys_of).collect(),
+            state: self.state(),
             audit: self.audit(),
         }
     }

@@ -158,6 +158,7 @@ fn the_example_is_sound_and_holds_the_defaults() {
     let config = read(EXAMPLE, &[]).unwrap();
     assert_eq!(config.policies, policy::Settings::default());
     assert_eq!(config.messages, mcp::Limits::default());
+    assert_eq!(config.state, state::Settings::default());
     assert_eq!(config.log, LogSettings::default());
     assert_eq!(config.http, HttpSettings::default());
     let mut grpc = config.grpc.clone();

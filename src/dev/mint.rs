@@ -177,6 +177,8 @@ mod tests {
     async fn its_tokens_are_taken_by_whoever_discovers_its_keys() {
         use crate::identity::settings::Issuer;
         use crate::identity::{IdentityError, Settings, Verifier};
+        use crate::state::Memory;
+        use std::sync::Arc;
 
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/realms/demo", listener.local_addr().unwrap());
@@ -188,7 +190,9 @@ mod tests {
             issuers: vec![Issuer::new("dev", &url)],
             ..Settings::default()
         };
-        let verifier = Verifier::start(settings).await.unwrap();
+        let verifier = Verifier::start(settings, Arc::new(Memory::default()))
+            .await
+            .unwrap();
         let mint = Mint {
             user: "alice".to_owned(),
             lifetime_seconds: 60,

@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::clock;
 use crate::exchange::{Body, Fate, Headers, Source};
+use crate::state::Memory;
 use issuer::TestIssuer;
 use settings::{Keys, TrustedGateway};
 use signer::Signer;
@@ -75,10 +76,13 @@ fn claims(iss: &str) -> Value {
 }
 
 async fn start(issuers: Vec<settings::Issuer>) -> Arc<Verifier> {
-    Verifier::start(Settings {
-        issuers,
-        ..Settings::default()
-    })
+    Verifier::start(
+        Settings {
+            issuers,
+            ..Settings::default()
+        },
+        Arc::new(Memory::default()),
+    )
     .await
     .unwrap()
 }

@@ -13,7 +13,7 @@ use metrics::{Counter, Gauge, Key, Label, Level, Metadata, Recorder as _};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use super::histogram::Histogram;
-use super::status::Status;
+use super::status::{StateStatus, Status};
 
 const DECISIONS: &str = "mcp_authz_decisions_total";
 const LATENCY: &str = "mcp_authz_decision_duration_seconds";
@@ -30,6 +30,10 @@ const AUDIT_CAPACITY: &str = "mcp_authz_audit_queue_capacity";
 const AUDIT_WRITABLE: &str = "mcp_authz_audit_writable";
 const AUDIT_WRITTEN: &str = "mcp_authz_audit_lines_total";
 const AUDIT_FAILURES: &str = "mcp_authz_audit_write_failures_total";
+const STATE_REACHABLE: &str = "mcp_authz_state_reachable";
+const STATE_ENTRIES: &str = "mcp_authz_state_entries";
+const STATE_CAPACITY: &str = "mcp_authz_state_capacity";
+const STATE_BYTES: &str = "mcp_authz_state_bytes";
 const READY: &str = "mcp_authz_ready";
 
 /// The server's label where none was found, or none that is configured.
@@ -204,6 +208,7 @@ impl Metrics {
                 self.set(KEY_AGE, &issuer, age(fetched));
             }
         }
+        self.tell_state(&status.state);
         self.set(AUDIT_WRITABLE, &[], flag(status.audit.failing.is_none()));
         self.set(AUDIT_DEPTH, &[], count(status.audit.depth));
         self.set(AUDIT_CAPACITY, &[], count(status.audit.capacity));
@@ -216,6 +221,23 @@ impl Metrics {
                 .register_counter(&key(name, &[]), &METADATA)
                 .absolute(total);
         }
+    }
+
+    fn tell_state(&self, state: &StateStatus) {
+        self.set(
+            STATE_REACHABLE,
+            &[("store", state.kind)],
+            flag(state.failing.is_none()),
+        );
+        let used = state
+            .used_ids
+            .map(|count| ("used_ids", count, state.max_used_ids));
+        let revocations = ("revocations", state.revocations, state.max_revocations);
+        for (kind, entries, capacity) in used.into_iter().chain([revocations]) {
+            self.set(STATE_ENTRIES, &[("kind", kind)], count(entries));
+            self.set(STATE_CAPACITY, &[("kind", kind)], count(capacity));
+        }
+        self.set(STATE_BYTES, &[], count(state.bytes));
     }
 
     fn set(&self, name: &'static str, labels: &[(&'static str, &str)], value: f64) {
@@ -285,6 +307,13 @@ fn describe(recorder: &PrometheusRecorder) {
         ),
         (AUDIT_CAPACITY, "Places of the audit queue."),
         (AUDIT_WRITABLE, "1 if the audit journal can be written."),
+        (
+            STATE_REACHABLE,
+            "1 if the state that replicas share can be asked.",
+        ),
+        (STATE_ENTRIES, "Used ids and revocations that this process keeps."),
+        (STATE_CAPACITY, "How many of them there may be."),
+        (STATE_BYTES, "The memory that they take in this process."),
         (READY, "1 if new requests are welcome."),
     ];
     for (name, help) in gauges {

@@ -25,6 +25,8 @@ pub struct Status {
     pub policies: PolicyStatus,
     /// The keys of each issuer that is configured.
     pub keys: Vec<KeyStatus>,
+    /// What replicas share.
+    pub state: StateStatus,
     /// The audit journal.
     pub audit: AuditStatus,
 }
@@ -53,6 +55,25 @@ pub struct KeyStatus {
     pub problem: Option<String>,
 }
 
+/// What replicas share: ids that may be used once, revocations.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct StateStatus {
+    /// Which store: `memory`, `redis`.
+    pub kind: &'static str,
+    /// Why it can't tell just now; `None` while it can.
+    pub failing: Option<String>,
+    /// Used ids that this process keeps; `None` if they are kept elsewhere.
+    pub used_ids: Option<usize>,
+    /// Revocations that this process knows.
+    pub revocations: usize,
+    /// The memory that both take here.
+    pub bytes: usize,
+    /// How many used ids there may be.
+    pub max_used_ids: usize,
+    /// How many revocations there may be.
+    pub max_revocations: usize,
+}
+
 /// The audit journal.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct AuditStatus {
@@ -75,6 +96,9 @@ impl Status {
     /// An older policy set that goes on ruling after a refused reload is ready, and one issuer of several whose
     /// keys are missing doesn't unready the rest: taking every replica out at once would turn one bad file or one
     /// issuer's outage into everybody's. [`Status::report`] and the metrics say so.
+    ///
+    /// Nor does state that can't be reached: every replica shares it, so that unreadiness would leave nobody to deny
+    /// with a reason what needs it and to go on deciding what doesn't.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         !self.draining
@@ -96,6 +120,7 @@ impl Status {
             "draining": self.draining,
             "policies": self.policies.state(),
             "keys": keys,
+            "state": self.state.state(),
             "audit": self.audit.state(),
         })
     }
@@ -119,6 +144,15 @@ impl KeyStatus {
             (true, Some(why)) => format!("stale: {why}"),
             (false, None) => "missing".to_owned(),
             (false, Some(why)) => format!("missing: {why}"),
+        }
+    }
+}
+
+impl StateStatus {
+    fn state(&self) -> String {
+        match &self.failing {
+            None => format!("ok: {}", self.kind),
+            Some(why) => format!("failing: {}: {why}", self.kind),
         }
     }
 }

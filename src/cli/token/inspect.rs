@@ -2,6 +2,7 @@
 
 use std::io::Read as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use comfy_table::Cell;
 use jiff::Timestamp;
@@ -13,6 +14,7 @@ use crate::clock;
 use crate::identity::inspect::{Inspection, inspect};
 use crate::identity::settings::{self, Keys};
 use crate::identity::{IdentityError, Verifier};
+use crate::state::Memory;
 
 /// Show what a token says, and every reason for which it would be refused; never its signature
 ///
@@ -98,7 +100,9 @@ impl Args {
             issuers: vec![settings],
             ..Default::default()
         };
-        let verifier = Verifier::start(all).await.into_diagnostic()?;
+        let verifier = Verifier::start(all, Arc::new(Memory::default()))
+            .await
+            .into_diagnostic()?;
         let signature = verifier.verify_signature(token, clock::instant()).await;
         if signature.is_err_and(|reason| reason.is_outage()) {
             miette::bail!("the issuer's keys could not be fetched");

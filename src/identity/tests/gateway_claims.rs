@@ -27,7 +27,9 @@ async fn world() -> World {
     World {
         key,
         issuer,
-        verifier: Verifier::start(settings).await.unwrap(),
+        verifier: Verifier::start(settings, Arc::new(Memory::default()))
+            .await
+            .unwrap(),
     }
 }
 

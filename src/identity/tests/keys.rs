@@ -448,10 +448,13 @@ async fn settings_that_contradict_themselves_do_not_start() {
         ),
     ];
     for (what, issuers, message) in cases {
-        let started = Verifier::start(Settings {
-            issuers,
-            ..Settings::default()
-        })
+        let started = Verifier::start(
+            Settings {
+                issuers,
+                ..Settings::default()
+            },
+            Arc::new(Memory::default()),
+        )
         .await;
         let error = started.map(|_| ()).unwrap_err().to_string();
         assert!(error.starts_with(message), "{what}: {error}");

@@ -537,7 +537,9 @@ async fn nothing_is_remembered_where_that_is_configured() {
         verified_tokens: 0,
         ..Settings::default()
     };
-    let verifier = Verifier::start(settings).await.unwrap();
+    let verifier = Verifier::start(settings, Arc::new(Memory::default()))
+        .await
+        .unwrap();
     let mut claims = claims(issuer.url());
     for exp in [NOW + 300, NOW + 300, NOW - 300] {
         claims["exp"] = json!(exp);
@@ -560,7 +562,9 @@ async fn tokens_never_seen_before_take_no_more_memory_than_configured() {
         verified_tokens: 100,
         ..Settings::default()
     };
-    let verifier = Verifier::start(settings).await.unwrap();
+    let verifier = Verifier::start(settings, Arc::new(Memory::default()))
+        .await
+        .unwrap();
     let mut claims = claims("https://shared.example");
     for number in 0..1000 {
         claims["jti"] = json!(number.to_string());

@@ -23,11 +23,14 @@ async fn verifier(trusted_for: &[Trust]) -> Arc<Verifier> {
     let spiffe = Spiffe {
         trust_domains: vec!["mcp-identity.local".to_owned()],
     };
-    Verifier::start(Settings {
-        gateways: vec![gateway],
-        spiffe,
-        ..Settings::default()
-    })
+    Verifier::start(
+        Settings {
+            gateways: vec![gateway],
+            spiffe,
+            ..Settings::default()
+        },
+        Arc::new(Memory::default()),
+    )
     .await
     .unwrap()
 }
@@ -283,10 +286,13 @@ async fn trust_domains_are_names_without_scheme() {
         let spiffe = Spiffe {
             trust_domains: vec![name.to_owned()],
         };
-        let started = Verifier::start(Settings {
-            spiffe,
-            ..Settings::default()
-        })
+        let started = Verifier::start(
+            Settings {
+                spiffe,
+                ..Settings::default()
+            },
+            Arc::new(Memory::default()),
+        )
         .await;
         assert!(
             matches!(started, Err(IdentitySetupError::TrustDomain(_))),

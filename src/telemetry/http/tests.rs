@@ -4,7 +4,7 @@ use axum::body::Body;
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::telemetry::{AuditStatus, KeyStatus, PolicyStatus, Status};
+use crate::telemetry::{AuditStatus, KeyStatus, PolicyStatus, StateStatus, Status};
 
 fn good() -> Status {
     Status {
@@ -24,6 +24,10 @@ fn good() -> Status {
                 ..KeyStatus::default()
             },
         ],
+        state: StateStatus {
+            kind: "redis",
+            ..StateStatus::default()
+        },
         audit: AuditStatus::default(),
         draining: false,
     }
@@ -83,7 +87,7 @@ async fn ready_tells_each_part() {
     assert_eq!(
         report,
         json!({ "ready": true, "draining": false, "policies": "ok: abc", "audit": "ok",
-                "keys": { "https://a": "ok", "https://b": "ok" } })
+                "keys": { "https://a": "ok", "https://b": "ok" }, "state": "ok: redis" })
     );
 }
 
@@ -116,7 +120,7 @@ async fn a_part_that_every_decision_needs_makes_it_unready() {
 }
 
 #[tokio::test]
-async fn a_refused_reload_and_one_issuers_outage_are_told_and_stay_ready() {
+async fn a_refused_reload_one_issuers_outage_and_lost_state_are_told_and_stay_ready() {
     let mut status = good();
     status.policies.refused = Some("people.cedar:3 is not Cedar".into());
     status.keys[1] = KeyStatus {
@@ -124,6 +128,7 @@ async fn a_refused_reload_and_one_issuers_outage_are_told_and_stay_ready() {
         problem: Some("timed out".into()),
         ..KeyStatus::default()
     };
+    status.state.failing = Some("the shared state can't be reached".into());
     let (code, report) = ready(status).await;
     assert_eq!(code, StatusCode::OK);
     assert_eq!(
@@ -131,6 +136,10 @@ async fn a_refused_reload_and_one_issuers_outage_are_told_and_stay_ready() {
         "stale: abc goes on ruling: people.cedar:3 is not Cedar"
     );
     assert_eq!(report["keys"]["https://b"], "missing: timed out");
+    assert_eq!(
+        report["state"],
+        "failing: redis: the shared state can't be reached"
+    );
 }
 
 #[tokio::test]

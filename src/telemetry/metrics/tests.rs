@@ -1,7 +1,7 @@
 //! What is counted, and that no client can add a label.
 
 use super::*;
-use crate::telemetry::{AuditStatus, KeyStatus, PolicyStatus};
+use crate::telemetry::{AuditStatus, KeyStatus, PolicyStatus, StateStatus};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -26,6 +26,15 @@ fn status(version: &str) -> Status {
             capacity: 8192,
             written: 41,
             failures: 2,
+        },
+        state: StateStatus {
+            kind: "memory",
+            failing: None,
+            used_ids: Some(7),
+            revocations: 2,
+            bytes: 4096,
+            max_used_ids: 1000,
+            max_revocations: 100,
         },
         draining: false,
     }
@@ -85,6 +94,11 @@ fn what_ages_is_computed_when_asked() {
         "mcp_authz_audit_lines_total 41",
         "mcp_authz_audit_write_failures_total 2",
         "mcp_authz_audit_writable 1",
+        r#"mcp_authz_state_reachable{store="memory"} 1"#,
+        r#"mcp_authz_state_entries{kind="used_ids"} 7"#,
+        r#"mcp_authz_state_capacity{kind="used_ids"} 1000"#,
+        r#"mcp_authz_state_entries{kind="revocations"} 2"#,
+        "mcp_authz_state_bytes 4096",
         "mcp_authz_ready 1",
         concat!(
             "mcp_authz_build_info{version=\"",
