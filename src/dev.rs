@@ -6,6 +6,7 @@ pub mod demo;
 pub mod dpop;
 pub mod envoy;
 pub mod issuer;
+pub mod keycloak;
 pub mod mint;
 pub mod part;
 pub mod pki;

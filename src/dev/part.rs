@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
 
 /// How long a part may take to be ready on a busy machine.
-const READY_WITHIN: Duration = Duration::from_mins(1);
+const READY_WITHIN: Duration = Duration::from_mins(2);
 
 /// How long a part may take to end once it is told to.
 const STOPPED_WITHIN: Duration = Duration::from_secs(10);

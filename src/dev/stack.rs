@@ -88,6 +88,34 @@ pub struct Ports {
     pub info: u16,
 }
 
+impl Ports {
+    /// Ports that are free; the listener's is the wanted one if it is.
+    ///
+    /// # Errors
+    /// [`PartError::NoPort`].
+    pub async fn free(wanted: Option<u16>) -> Result<Self, PartError> {
+        let [listener, admin, authz, http, workbench, info] = part::free_ports()?;
+        let listener = match wanted {
+            Some(port) if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.is_ok() => port,
+            _ => listener,
+        };
+        Ok(Self {
+            listener,
+            admin,
+            authz,
+            http,
+            workbench,
+            info,
+        })
+    }
+
+    /// Where clients reach a server, which is also its resource identifier (RFC 8707).
+    #[must_use]
+    pub fn url(&self, server: &str) -> String {
+        format!("https://localhost:{}/{server}/mcp", self.listener)
+    }
+}
+
 /// What runs; dropping it stops it all.
 pub struct Stack {
     /// Where configuration, certificates and logs are.
@@ -110,11 +138,18 @@ impl Stack {
     /// # Errors
     /// [`StackError`]; what had been started is stopped.
     pub async fn start(settings: &Settings) -> Result<Self, StackError> {
+        Self::start_at(settings, Ports::free(settings.listener).await?).await
+    }
+
+    /// The same at ports that were chosen before: for who must say them to somebody else first.
+    ///
+    /// # Errors
+    /// [`StackError`]; what had been started is stopped.
+    pub async fn start_at(settings: &Settings, ports: Ports) -> Result<Self, StackError> {
         let directory = make(&settings.directory)?;
         let pki = make(&directory.join("pki"))?;
         let authority = certificates(&pki)?;
         let (issuer, issuing, issuer_port) = issue(&directory)?;
-        let ports = ports(settings.listener).await?;
         let mut stack = Self {
             directory,
             ports,
@@ -134,7 +169,7 @@ impl Stack {
     /// Where clients reach a server, which is also its resource identifier (RFC 8707).
     #[must_use]
     pub fn url(&self, server: &str) -> String {
-        url(self.ports.listener, server)
+        self.ports.url(server)
     }
 
     /// Where the decisions are recorded, a line of JSON each.
@@ -327,10 +362,6 @@ fn gateway() -> String {
     format!("spiffe://{TRUST_DOMAIN}/gateway/envoy")
 }
 
-fn url(listener: u16, server: &str) -> String {
-    format!("https://localhost:{listener}/{server}/mcp")
-}
-
 fn certificates(pki: &Path) -> Result<Authority, PkiError> {
     let authority = Authority::new(crate::clock::now())?;
     authority.write(pki)?;
@@ -359,22 +390,6 @@ fn issue(directory: &Path) -> Result<(DevIssuer, JoinHandle<()>, std::net::TcpLi
         let _ = axum::serve(listener, router).await;
     });
     Ok((issuer, serving, kept))
-}
-
-async fn ports(wanted: Option<u16>) -> Result<Ports, PartError> {
-    let [listener, admin, authz, http, workbench, info] = part::free_ports()?;
-    let listener = match wanted {
-        Some(port) if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.is_ok() => port,
-        _ => listener,
-    };
-    Ok(Ports {
-        listener,
-        admin,
-        authz,
-        http,
-        workbench,
-        info,
-    })
 }
 
 /// Lays one JSON value over another: members replace or join members, anything else replaces.

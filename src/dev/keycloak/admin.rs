@@ -1,0 +1,171 @@
+//! A realm, and what its administrator does to keys and sessions.
+
+use reqwest::{Client, Method, RequestBuilder};
+use serde_json::{Value, json};
+
+use super::{ADMINISTRATOR, KeycloakError, Ports};
+
+/// A realm of a running Keycloak.
+#[derive(Debug, Clone)]
+pub struct Realm {
+    ports: Ports,
+    http: Client,
+    password: String,
+    name: String,
+}
+
+impl Realm {
+    pub(super) fn new(ports: Ports, http: Client, password: String, name: &str) -> Self {
+        Self {
+            ports,
+            http,
+            password,
+            name: name.to_owned(),
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What its tokens say as `iss`.
+    #[must_use]
+    pub fn issuer(&self) -> String {
+        self.ports.issuer(&self.name)
+    }
+
+    pub(super) fn http(&self) -> &Client {
+        &self.http
+    }
+
+    pub(super) async fn import(&self, realm: &Value) -> Result<(), KeycloakError> {
+        let place = format!("{}/admin/realms", self.ports.base());
+        self.ask(Method::POST, &place, Some(realm)).await.map(drop)
+    }
+
+    /// Adds a signing key that comes before those there are, and says its id: tokens are signed with it from now on.
+    /// `algorithm` is `RS256` or `ES256`.
+    ///
+    /// # Errors
+    /// [`KeycloakError`].
+    pub async fn rotate(&self, algorithm: &str, priority: u32) -> Result<(), KeycloakError> {
+        let (provider, what) = match algorithm {
+            "ES256" => ("ecdsa-generated", json!({ "ecdsaEllipticCurveKey": ["P-256"] })),
+            algorithm => ("rsa-generated", json!({ "algorithm": [algorithm] })),
+        };
+        let mut config = what;
+        if let Some(config) = config.as_object_mut() {
+            config.insert("priority".to_owned(), json!([priority.to_string()]));
+        }
+        let component = json!({
+            "name": format!("{provider}-{priority}"), "providerId": provider,
+            "providerType": "org.keycloak.keys.KeyProvider", "config": config,
+        });
+        self.administer(Method::POST, "components", Some(&component))
+            .await
+            .map(drop)
+    }
+
+    /// Withdraws a key: it is published no more, and nothing it signed is taken by Keycloak itself.
+    ///
+    /// # Errors
+    /// [`KeycloakError`], also if there is no such key.
+    pub async fn withdraw(&self, kid: &str) -> Result<(), KeycloakError> {
+        let keys = self.administer(Method::GET, "keys", None).await?;
+        let provider = keys.get("keys").and_then(Value::as_array).and_then(|keys| {
+            let of_kid = keys
+                .iter()
+                .find(|key| key.get("kid").and_then(Value::as_str) == Some(kid));
+            of_kid?.get("providerId")?.as_str()
+        });
+        let place = format!("components/{}", provider.unwrap_or_default());
+        let mut component = self.administer(Method::GET, &place, None).await?;
+        if let Some(config) = component.get_mut("config").and_then(Value::as_object_mut) {
+            config.insert("enabled".to_owned(), json!(["false"]));
+            config.insert("active".to_owned(), json!(["false"]));
+        }
+        self.administer(Method::PUT, &place, Some(&component))
+            .await
+            .map(drop)
+    }
+
+    /// Ends all sessions of a user, named by id.
+    ///
+    /// # Errors
+    /// [`KeycloakError`].
+    pub async fn end_sessions(&self, user: &str) -> Result<(), KeycloakError> {
+        self.administer(Method::POST, &format!("users/{user}/logout"), None)
+            .await
+            .map(drop)
+    }
+
+    /// Ends one session.
+    ///
+    /// # Errors
+    /// [`KeycloakError`].
+    pub async fn end_session(&self, sid: &str) -> Result<(), KeycloakError> {
+        self.administer(Method::DELETE, &format!("sessions/{sid}"), None)
+            .await
+            .map(drop)
+    }
+
+    /// Says that tokens issued before this time are void, and tells the clients that have an `adminUrl`. What they answered.
+    ///
+    /// # Errors
+    /// [`KeycloakError`].
+    pub async fn push_not_before(&self, seconds: i64) -> Result<Value, KeycloakError> {
+        let change = json!({ "notBefore": seconds });
+        self.administer(Method::PUT, "", Some(&change)).await?;
+        self.administer(Method::POST, "push-revocation", None).await
+    }
+
+    async fn administer(
+        &self,
+        method: Method,
+        place: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, KeycloakError> {
+        let place = format!("{}/admin/realms/{}/{place}", self.ports.base(), self.name);
+        self.ask(method, place.trim_end_matches('/'), body).await
+    }
+
+    /// As the administrator, whose tokens live a minute: each request with one of its own.
+    async fn ask(&self, method: Method, place: &str, body: Option<&Value>) -> Result<Value, KeycloakError> {
+        let login = format!("{}/protocol/openid-connect/token", self.ports.issuer("master"));
+        let form = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("grant_type", "password")
+            .append_pair("client_id", "admin-cli")
+            .append_pair("username", ADMINISTRATOR)
+            .append_pair("password", &self.password)
+            .finish();
+        let request = self.http.post(&login).body(form);
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let tokens = answer(&login, request).await?;
+        let token = tokens.get("access_token").and_then(Value::as_str);
+        let mut request = self
+            .http
+            .request(method, place)
+            .bearer_auth(token.unwrap_or_default());
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        answer(place, request).await
+    }
+}
+
+/// The answer as JSON, `null` if there is none.
+pub(super) async fn answer(place: &str, request: RequestBuilder) -> Result<Value, KeycloakError> {
+    let response = request.send().await?;
+    let status = response.status();
+    let text = response.text().await?;
+    if !status.is_success() {
+        return Err(KeycloakError::Refused {
+            status: status.as_u16(),
+            place: place.to_owned(),
+            said: text,
+        });
+    }
+    Ok(serde_json::from_str(&text).unwrap_or(Value::Null))
+}

@@ -1,0 +1,119 @@
+//! The shipped `compose/keycloak/realm-mcp.json` at other places.
+
+use serde_json::{Value, json};
+
+/// The realm as it is shipped, for the URLs of `compose/`.
+pub const SHIPPED: &str = include_str!("../../../compose/keycloak/realm-mcp.json");
+
+/// The client of [`Places::passwords`].
+pub const PASSWORDS: &str = "passwords";
+
+/// What differs from one machine to the next.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    /// The realm's name.
+    pub realm: String,
+    /// The resource identifier of the MCP server `workbench`.
+    pub workbench: String,
+    /// The resource identifier of the MCP server `info`.
+    pub info: String,
+    /// mcp-authz's HTTP listener, told of logouts: `http://127.0.0.1:9192`.
+    pub authz: String,
+    /// Where the trust domain's bundle is.
+    pub bundle: String,
+    /// Whether there is a client that trades a name and a password for tokens: for tests, where nobody looks at a login
+    /// page.
+    pub passwords: bool,
+}
+
+/// A text that the shipped realm was expected to have.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("realm-mcp.json has `{0}` nowhere, or isn't JSON")]
+pub struct Unexpected(&'static str);
+
+/// The shipped realm at these places. Everything else stays as it is.
+///
+/// # Errors
+/// [`Unexpected`] if the file isn't the shipped one: nothing is replaced by guess.
+pub fn configuration(places: &Places) -> Result<Value, Unexpected> {
+    moved(SHIPPED, places)
+}
+
+fn moved(shipped: &str, places: &Places) -> Result<Value, Unexpected> {
+    let replacements = [
+        ("https://localhost:8443/workbench/mcp", &places.workbench),
+        ("https://localhost:8443/info/mcp", &places.info),
+        ("http://mcp-authz:9192", &places.authz),
+        ("https://spire-server:8443/", &places.bundle),
+    ];
+    let mut text = shipped.to_owned();
+    for (old, new) in replacements {
+        if !text.contains(old) {
+            return Err(Unexpected(old));
+        }
+        text = text.replace(old, new);
+    }
+    let mut realm: Value = serde_json::from_str(&text).map_err(|_| Unexpected("{"))?;
+    let scopes = realm.get("defaultOptionalClientScopes").cloned();
+    let always = realm.get("defaultDefaultClientScopes").cloned();
+    let clients = realm.get_mut("clients").and_then(Value::as_array_mut);
+    let (Some(scopes), Some(always), Some(clients)) = (scopes, always, clients) else {
+        return Err(Unexpected("clients"));
+    };
+    if places.passwords {
+        clients.push(json!({
+            "clientId": PASSWORDS, "publicClient": true, "standardFlowEnabled": false,
+            "directAccessGrantsEnabled": true, "defaultClientScopes": always, "optionalClientScopes": scopes,
+        }));
+    }
+    if let Some(members) = realm.as_object_mut() {
+        members.insert("realm".to_owned(), json!(places.realm));
+    }
+    Ok(realm)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places() -> Places {
+        Places {
+            realm: "other".to_owned(),
+            workbench: "https://localhost:1/workbench/mcp".to_owned(),
+            info: "https://localhost:1/info/mcp".to_owned(),
+            authz: "http://127.0.0.1:2".to_owned(),
+            bundle: "http://127.0.0.1:3/bundle".to_owned(),
+            passwords: true,
+        }
+    }
+
+    #[test]
+    fn the_shipped_realm_can_be_moved_to_other_places() {
+        let moved = configuration(&places()).unwrap();
+        assert_eq!(moved["realm"], "other");
+        let text = moved.to_string();
+        for left in ["8443", "9192", "spire-server"] {
+            assert!(!text.contains(left), "{left}");
+        }
+        assert_eq!(
+            moved["clients"].as_array().unwrap().last().unwrap()["clientId"],
+            PASSWORDS
+        );
+    }
+
+    #[test]
+    fn the_shipped_realm_takes_no_passwords_from_clients() {
+        let shipped: Value = serde_json::from_str(SHIPPED).unwrap();
+        for client in shipped["clients"].as_array().unwrap() {
+            assert_eq!(client["directAccessGrantsEnabled"], false, "{client}");
+        }
+    }
+
+    #[test]
+    fn another_realm_is_not_edited_by_guess() {
+        assert_eq!(
+            moved("{}", &places()),
+            Err(Unexpected("https://localhost:8443/workbench/mcp"))
+        );
+    }
+}
