@@ -1,8 +1,10 @@
 //! An issuer's keys, kept fresh in the background.
 //!
-//! One task fetches; requests only ever read the last good set. An unknown `kid` asks that task for a round, at most
-//! once in a set time, and every request that needs one waits for the same round, never beyond its deadline.
+//! One task fetches; requests only ever read the last good set. An unknown `kid` asks that task for a round, on
+//! average at most once in a set time, and every request that needs one waits for the same round, never beyond its
+//! deadline.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -43,7 +45,7 @@ pub(super) struct KeySet {
 pub(super) struct Pace {
     /// Between fetches, when all is well.
     pub(super) refresh: Duration,
-    /// Between fetches that unknown `kid`s ask for.
+    /// Between fetches that unknown `kid`s ask for, on average.
     pub(super) unknown_kid: Duration,
     /// How long keys live without being fetched again; `None`: for ever (a shared secret).
     pub(super) max_age: Option<Duration>,
@@ -52,9 +54,26 @@ pub(super) struct Pace {
 #[derive(Debug, Default)]
 struct Attempt {
     running: bool,
-    started: Option<Instant>,
+    /// When unknown `kid`s last asked for rounds, the oldest first; at most [`ASKED_AT_ONCE`].
+    asked: VecDeque<Instant>,
     /// In a row.
     failures: u32,
+}
+
+/// How many rounds unknown `kid`s may ask for in a row before they have to wait: an issuer may rotate its keys twice
+/// at once, and right after the timer's own fetch.
+const ASKED_AT_ONCE: u32 = 4;
+
+/// What waiting for a fetch came to.
+enum Round {
+    /// It began after it was needed: what is known now is what the issuer says.
+    Fresh,
+    /// It had begun before: the issuer may have answered before it made the key.
+    Joined,
+    /// None was due; the last was good.
+    NotDue,
+    /// It failed, or the deadline came first.
+    Failed,
 }
 
 /// How long a failed fetch is waited after at first, doubled each time, and at most.
@@ -123,11 +142,14 @@ impl Keyring {
             Err(IdentityError::KidUnknown | IdentityError::KeysUnavailable) => {}
             settled => return settled,
         }
-        let known = self.round(now, deadline).await;
-        match self.look(kid, algorithm, now) {
+        let mut round = self.round(now, deadline).await;
+        if let (Round::Joined, Err(IdentityError::KidUnknown)) = (&round, self.look(kid, algorithm, now)) {
+            round = self.round(clock::instant(), deadline).await;
+        }
+        match (self.look(kid, algorithm, now), round) {
             // The issuer could not be asked: it may well have a new key.
-            Err(IdentityError::KidUnknown) if !known => Err(IdentityError::KeysUnavailable),
-            settled => settled,
+            (Err(IdentityError::KidUnknown), Round::Failed) => Err(IdentityError::KeysUnavailable),
+            (settled, _) => settled,
         }
     }
 
@@ -163,25 +185,31 @@ impl Keyring {
         }
     }
 
-    /// Waits for a fetch if one is running or due. Whether what is known now is what the issuer says.
-    async fn round(&self, now: Instant, deadline: Instant) -> bool {
+    /// Waits for a fetch if one is running or due.
+    async fn round(&self, now: Instant, deadline: Instant) -> Round {
         let mut rounds = self.rounds.subscribe();
-        {
+        let joined = {
             let mut attempt = self.attempt();
-            if !attempt.running {
-                let last = attempt
-                    .started
-                    .map(|started| now.saturating_duration_since(started));
-                if last.is_some_and(|last| last < self.pace.unknown_kid) {
-                    return attempt.failures == 0;
+            let joined = attempt.running;
+            if !joined {
+                if !attempt.ask(now, self.pace.unknown_kid) {
+                    return if attempt.failures == 0 {
+                        Round::NotDue
+                    } else {
+                        Round::Failed
+                    };
                 }
                 attempt.running = true;
-                attempt.started = Some(now);
                 self.wanted.notify_one();
             }
-        }
+            joined
+        };
         let ended = timeout_at(deadline.into(), rounds.changed()).await;
-        ended.is_ok_and(|changed| changed.is_ok()) && self.failures() == 0
+        match ended {
+            Ok(Ok(())) if self.failures() == 0 && joined => Round::Joined,
+            Ok(Ok(())) if self.failures() == 0 => Round::Fresh,
+            _ => Round::Failed,
+        }
     }
 
     /// The background task: fetches for ever.
@@ -211,9 +239,7 @@ impl Keyring {
     }
 
     fn begin(&self) {
-        let mut attempt = self.attempt();
-        attempt.running = true;
-        attempt.started = Some(clock::instant());
+        self.attempt().running = true;
     }
 
     /// Records how a fetch ended; how long to pause.
@@ -264,6 +290,21 @@ impl Keyring {
 
     fn attempt(&self) -> std::sync::MutexGuard<'_, Attempt> {
         self.attempt.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Attempt {
+    /// Whether an unknown `kid` may ask for a round now; it counts if it may.
+    fn ask(&mut self, now: Instant, interval: Duration) -> bool {
+        let full = self.asked.len() >= ASKED_AT_ONCE as usize;
+        if let (true, Some(&oldest)) = (full, self.asked.front()) {
+            if now.saturating_duration_since(oldest) < interval.saturating_mul(ASKED_AT_ONCE) {
+                return false;
+            }
+            self.asked.pop_front();
+        }
+        self.asked.push_back(now);
+        true
     }
 }
 

@@ -73,10 +73,10 @@ pub struct Issuer {
     /// The longest token, in bytes. Default: 16384.
     #[serde(default = "default_max_token_bytes")]
     pub max_token_bytes: usize,
-    /// How often its keys are fetched. Default: `5m`.
+    /// How often its keys are fetched; a key that the issuer withdraws is refused that much later at most. Default: `30s`.
     #[serde(default = "default_refresh", with = "required")]
     pub refresh_interval: Duration,
-    /// An unknown `kid` fetches the keys at most once in this time. Default: `10s`.
+    /// Unknown `kid`s fetch the keys at most once in this time on average, four times in a row at most. Default: `10s`.
     #[serde(default = "default_unknown_kid_interval", with = "required")]
     pub unknown_kid_interval: Duration,
     /// How long fetching may take. Default: `5s`.
@@ -281,7 +281,7 @@ pub(super) fn default_max_token_bytes() -> usize {
 }
 
 fn default_refresh() -> Duration {
-    Duration::from_mins(5)
+    Duration::from_secs(30)
 }
 
 fn default_unknown_kid_interval() -> Duration {

@@ -26,6 +26,8 @@ pub(super) enum Mood {
     NotKeys,
     OtherIssuer,
     Slow(Duration),
+    /// Slow to send what the keys were when it was asked.
+    Late(Duration),
 }
 
 pub(super) struct Inside {
@@ -132,8 +134,12 @@ async fn certs(State(inside): State<Arc<Inside>>) -> Response {
         tokio::time::sleep_until(deadline).await;
     }
     let keys = json!({ "keys": *inside.keys.lock().unwrap() }).to_string();
+    if let Mood::Late(pause) = mood {
+        let deadline = tokio::time::Instant::from_std(crate::clock::instant()) + pause;
+        tokio::time::sleep_until(deadline).await;
+    }
     match mood {
-        Mood::Good | Mood::Slow(_) | Mood::OtherIssuer => keys.into_response(),
+        Mood::Good | Mood::Slow(_) | Mood::Late(_) | Mood::OtherIssuer => keys.into_response(),
         Mood::Status500 => (StatusCode::INTERNAL_SERVER_ERROR, keys).into_response(),
         Mood::Html => ([(header::CONTENT_TYPE, "text/html")], "<html>Sign in</html>").into_response(),
         Mood::Redirect => (

