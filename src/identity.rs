@@ -39,6 +39,7 @@ mod issuer;
 mod jwk;
 mod jwt;
 mod keyring;
+pub mod revocation;
 pub mod settings;
 mod soundness;
 mod tokens;
@@ -124,6 +125,11 @@ impl Verifier {
         now: Timestamp,
     ) -> Result<Option<Arc<User>>, IdentityError> {
         let token = self.token(exchange, server, now).await?;
+        if let Some(verified) = &token {
+            let revocable = &verified.token.revocable;
+            let checked = revocable.check(&*self.store, exchange.started, exchange.deadline);
+            checked.await?;
+        }
         Ok(token.map(|verified| Arc::clone(&verified.token.user)))
     }
 

@@ -75,6 +75,14 @@ reasons! {
     ClaimMalformed "claim_malformed" "A claim of the token has another type than it must have";
     ClaimsDisagree "claims_disagree" "The token and the gateway's claims name different users";
 
+    // Who is calling: what was revoked.
+    TokenRevoked "token_revoked" "The token was revoked";
+    SessionRevoked "session_revoked" "The login session that the token belongs to has ended";
+    SubjectRevoked "subject_revoked" "The user's tokens issued until some moment were revoked, this one among them";
+    ClientRevoked "client_revoked" "The client's tokens issued until some moment were revoked, this one among them";
+    IssuerNotBefore "issuer_not_before" "The issuer's tokens issued until some moment were revoked, this one among them";
+    RevocationsUnknown "revocations_unknown" "The shared state could not tell in time what was revoked";
+
     // Who is calling: the workload.
     WorkloadMissing "workload_missing" "No workload identity came with the call";
     GatewayNotTrusted "gateway_not_trusted" "The gateway is not trusted to name the workload";

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::error::Claim;
+use super::revocation::Revocable;
 use super::settings::{self, ClaimPath, Tenants};
 use super::{IdentityError, User};
 
@@ -18,6 +19,8 @@ pub(super) struct Token {
     pub(super) times: Times,
     /// `aud`
     pub(super) audiences: Vec<String>,
+    /// By what it may be revoked.
+    pub(super) revocable: Revocable,
 }
 
 /// When a token holds, in seconds since 1970.
@@ -50,10 +53,12 @@ pub(super) fn read(claims: &Claims, settings: &settings::Issuer) -> Result<Token
         return Err(IdentityError::WrongType);
     }
     let times = Times::read(claims)?;
+    let user = Arc::new(user(claims, settings, times)?);
     Ok(Token {
         times,
         audiences: audiences(claims)?,
-        user: Arc::new(user(claims, settings, times)?),
+        revocable: Revocable::new(&user, times.iat),
+        user,
     })
 }
 

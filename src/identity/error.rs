@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::spiffe::SpiffeIdError;
+use crate::state::StateError;
 
 /// Why a call's identities are refused. No variant carries a token, a claim's value or a client's text.
 ///
@@ -90,6 +91,24 @@ pub enum IdentityError {
     /// The token and the claims that the gateway verified name different users.
     #[error("the token and the gateway's claims disagree")]
     ClaimsDisagree,
+    /// This one token was revoked, by its `jti`.
+    #[error("the token was revoked")]
+    TokenRevoked,
+    /// The login session that the token belongs to (`sid`) has ended.
+    #[error("the login session of the token has ended")]
+    SessionRevoked,
+    /// The user's tokens issued until a moment were revoked, and this is one of them.
+    #[error("the user's tokens of that time were revoked")]
+    SubjectRevoked,
+    /// The client's tokens issued until a moment were revoked, and this is one of them.
+    #[error("the client's tokens of that time were revoked")]
+    ClientRevoked,
+    /// The issuer's tokens issued until a moment were revoked (a not-before was pushed), and this is one of them.
+    #[error("the token was issued before the issuer's not-before")]
+    IssuerNotBefore,
+    /// What is revoked could not be found out: an outage, not the caller's fault.
+    #[error("what was revoked can't be told: {0}")]
+    RevocationsUnknown(StateError),
     /// The server requires a workload and nothing names one.
     #[error("no workload identity came with the call")]
     WorkloadMissing,
@@ -197,6 +216,12 @@ impl IdentityError {
             Self::BoundTokenWithoutProof => "bound_token_without_proof",
             Self::ClaimMalformed(_) => "claim_malformed",
             Self::ClaimsDisagree => "claims_disagree",
+            Self::TokenRevoked => "token_revoked",
+            Self::SessionRevoked => "session_revoked",
+            Self::SubjectRevoked => "subject_revoked",
+            Self::ClientRevoked => "client_revoked",
+            Self::IssuerNotBefore => "issuer_not_before",
+            Self::RevocationsUnknown(_) => "revocations_unknown",
             Self::WorkloadMissing => "workload_missing",
             Self::GatewayNotTrusted => "gateway_not_trusted",
             Self::WorkloadMalformed(_) => "workload_malformed",
@@ -210,7 +235,7 @@ impl IdentityError {
     /// Whether a part of ours is down (503) rather than the evidence bad (401, 403).
     #[must_use]
     pub fn is_outage(&self) -> bool {
-        matches!(self, Self::KeysUnavailable)
+        matches!(self, Self::KeysUnavailable | Self::RevocationsUnknown(_))
     }
 }
 

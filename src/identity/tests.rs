@@ -9,6 +9,7 @@ mod gateway_claims;
 mod https;
 mod issuer;
 mod keys;
+mod revocation;
 mod signer;
 mod strangers;
 mod tokens;

@@ -104,7 +104,12 @@ pub const fn of(reason: Reason) -> Shape {
         | R::WrongAudience
         | R::BoundTokenWithoutProof
         | R::ClaimMalformed
-        | R::ClaimsDisagree => challenge(401, Challenge::InvalidToken),
+        | R::ClaimsDisagree
+        | R::TokenRevoked
+        | R::SessionRevoked
+        | R::SubjectRevoked
+        | R::ClientRevoked
+        | R::IssuerNotBefore => challenge(401, Challenge::InvalidToken),
         // No login could mend these, so there is no challenge.
         R::WorkloadMissing
         | R::GatewayNotTrusted
@@ -113,7 +118,7 @@ pub const fn of(reason: Reason) -> Shape {
         | R::WorkloadAmbiguous
         | R::WorkloadForeignTrustDomain
         | R::WorkloadDisagrees => refused(403),
-        R::KeysUnavailable => down(),
+        R::KeysUnavailable | R::RevocationsUnknown => down(),
         R::HeaderMissing | R::HeaderMismatch | R::HeaderInvalid | R::VersionMismatch => {
             http(400, HEADER_MISMATCH)
         }
