@@ -11,6 +11,8 @@ pub mod mint;
 pub mod part;
 pub mod pki;
 pub mod stack;
+pub mod trust_domain;
 
 pub use issuer::{DevIssuer, DevIssuerError};
 pub use mint::{Mint, TokenKind};
+pub use trust_domain::DevTrustDomain;

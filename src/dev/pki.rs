@@ -2,21 +2,26 @@
 
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use jiff::{Span, Timestamp, tz::TimeZone};
+use jiff::Timestamp;
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyPair, KeyUsagePurpose, SanType,
+    BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
+    IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
 };
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
-/// How long what it issues is valid: a demo may stay up over a week-end, not for ever.
-const VALID_DAYS: i64 = 14;
+const DAY: Duration = Duration::from_hours(24);
+/// How long what it issues is valid, unless told otherwise: a demo may stay up over a week-end, not for ever.
+const VALID: Duration = Duration::from_hours(14 * 24);
+/// By how much SVIDs are valid before they were made: clocks differ.
+const BACKDATED: Duration = Duration::from_secs(10);
 
 /// Why a certificate couldn't be made, written or used.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +58,17 @@ pub enum PkiError {
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     certificate: String,
+    der: Vec<u8>,
     now: Timestamp,
+}
+
+/// A certificate of a workload with its private key, as the Workload API hands them out.
+#[derive(Debug, Clone)]
+pub struct Svid {
+    /// The certificate, DER.
+    pub certificate: Vec<u8>,
+    /// The private key, PKCS #8 in DER.
+    pub key: Vec<u8>,
 }
 
 /// A certificate with its private key, both as PEM.
@@ -71,19 +86,42 @@ impl Authority {
     /// # Errors
     /// [`PkiError`] if the key or the certificate can't be made.
     pub fn new(now: Timestamp) -> Result<Self, PkiError> {
-        let name = "mcp-authz development CA";
+        Self::make(
+            "mcp-authz development CA",
+            Vec::new(),
+            around(now, DAY, VALID)?,
+            now,
+        )
+    }
+
+    /// A new authority of a trust domain, which its certificate names (X509-SVID §3.2).
+    ///
+    /// # Errors
+    /// [`PkiError`] if the key or the certificate can't be made.
+    pub fn of_trust_domain(name: &str, lifetime: Duration, now: Timestamp) -> Result<Self, PkiError> {
+        let id = format!("spiffe://{name}");
+        Self::make(&id, vec![uri(&id)?], around(now, DAY, lifetime)?, now)
+    }
+
+    fn make(
+        name: &str,
+        names: Vec<SanType>,
+        valid: Range<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Self, PkiError> {
         let failed = |source| PkiError::Issue {
             subject: name.to_owned(),
             source,
         };
-        let mut params = params(name, Vec::new(), now)?;
+        let mut params = params(name, names, &valid)?;
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate().map_err(failed)?;
-        let certificate = params.self_signed(&key).map_err(failed)?.pem();
+        let certificate = params.self_signed(&key).map_err(failed)?;
         Ok(Self {
+            certificate: certificate.pem(),
+            der: certificate.der().to_vec(),
             issuer: Issuer::new(params, key),
-            certificate,
             now,
         })
     }
@@ -92,6 +130,12 @@ impl Authority {
     #[must_use]
     pub fn certificate(&self) -> &str {
         &self.certificate
+    }
+
+    /// The authority's own certificate, DER.
+    #[must_use]
+    pub fn der(&self) -> &[u8] {
+        &self.der
     }
 
     /// A server on this machine: `localhost`, `127.0.0.1`, and the SPIFFE ID by which its clients know it, if any.
@@ -106,7 +150,9 @@ impl Authority {
         };
         names.push(SanType::DnsName(text("localhost")?));
         names.push(SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)));
-        self.issue(name, names, ExtendedKeyUsagePurpose::ServerAuth)
+        let (certificate, key) =
+            self.issue(name, names, &[ExtendedKeyUsagePurpose::ServerAuth], self.valid()?)?;
+        Ok(Identity::new(&certificate, &key))
     }
 
     /// An X.509-SVID: the one URI in it is the SPIFFE ID (X509-SVID §2).
@@ -114,32 +160,56 @@ impl Authority {
     /// # Errors
     /// [`PkiError`] if the certificate can't be made.
     pub fn workload(&self, spiffe_id: &str) -> Result<Identity, PkiError> {
-        self.issue(
+        let names = vec![uri(spiffe_id)?];
+        let (certificate, key) = self.issue(
             spiffe_id,
-            vec![uri(spiffe_id)?],
+            names,
+            &[ExtendedKeyUsagePurpose::ClientAuth],
+            self.valid()?,
+        )?;
+        Ok(Identity::new(&certificate, &key))
+    }
+
+    /// An X.509-SVID for both ends of a connection, valid for `lifetime` from `now`, as a Workload API hands it out.
+    ///
+    /// # Errors
+    /// [`PkiError`] if the certificate can't be made.
+    pub fn svid(&self, spiffe_id: &str, lifetime: Duration, now: Timestamp) -> Result<Svid, PkiError> {
+        // X509-SVID §4.4: both, or neither.
+        let usages = [
+            ExtendedKeyUsagePurpose::ServerAuth,
             ExtendedKeyUsagePurpose::ClientAuth,
-        )
+        ];
+        let valid = around(now, BACKDATED, lifetime)?;
+        let (certificate, key) = self.issue(spiffe_id, vec![uri(spiffe_id)?], &usages, valid)?;
+        Ok(Svid {
+            certificate: certificate.der().to_vec(),
+            key: key.serialize_der(),
+        })
+    }
+
+    fn valid(&self) -> Result<Range<Timestamp>, PkiError> {
+        around(self.now, DAY, VALID)
     }
 
     fn issue(
         &self,
         name: &str,
         names: Vec<SanType>,
-        usage: ExtendedKeyUsagePurpose,
-    ) -> Result<Identity, PkiError> {
+        usages: &[ExtendedKeyUsagePurpose],
+        valid: Range<Timestamp>,
+    ) -> Result<(Certificate, KeyPair), PkiError> {
         let failed = |source| PkiError::Issue {
             subject: name.to_owned(),
             source,
         };
-        let mut params = params(name, names, self.now)?;
+        let mut params = params(name, names, &valid)?;
+        params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![usage];
+        params.extended_key_usages = usages.to_vec();
         let key = KeyPair::generate().map_err(failed)?;
         let certificate = params.signed_by(&key, &self.issuer).map_err(failed)?;
-        Ok(Identity {
-            certificate: certificate.pem(),
-            key: key.serialize_pem(),
-        })
+        Ok((certificate, key))
     }
 
     /// Writes `ca.pem` into a directory.
@@ -172,6 +242,13 @@ impl Authority {
 }
 
 impl Identity {
+    fn new(certificate: &Certificate, key: &KeyPair) -> Self {
+        Self {
+            certificate: certificate.pem(),
+            key: key.serialize_pem(),
+        }
+    }
+
     /// Writes `<name>.pem` and, for its owner's eyes, `<name>-key.pem`.
     ///
     /// # Errors
@@ -182,30 +259,29 @@ impl Identity {
     }
 }
 
-fn params(name: &str, names: Vec<SanType>, now: Timestamp) -> Result<CertificateParams, PkiError> {
+fn params(name: &str, names: Vec<SanType>, valid: &Range<Timestamp>) -> Result<CertificateParams, PkiError> {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, name);
     params.subject_alt_names = names;
     params.use_authority_key_identifier_extension = true;
-    let (year, month, first) = day(now, -1)?;
-    params.not_before = rcgen::date_time_ymd(year, month, first);
-    let (year, month, last) = day(now, VALID_DAYS)?;
-    params.not_after = rcgen::date_time_ymd(year, month, last);
+    for (field, time) in [
+        (&mut params.not_before, valid.start),
+        (&mut params.not_after, valid.end),
+    ] {
+        let since_epoch = Duration::try_from(time.as_duration()).ok();
+        *field = since_epoch
+            .and_then(|span| rcgen::date_time_ymd(1970, 1, 1).checked_add(span.try_into().ok()?))
+            .ok_or(PkiError::Time(time))?;
+    }
     Ok(params)
 }
 
-/// Year, month and day, so many days from now: rcgen counts in days.
-fn day(now: Timestamp, days: i64) -> Result<(i32, u8, u8), PkiError> {
-    let date = now
-        .to_zoned(TimeZone::UTC)
-        .date()
-        .checked_add(Span::new().days(days))
-        .map_err(|_| PkiError::Time(now))?;
-    let (Ok(month), Ok(day)) = (u8::try_from(date.month()), u8::try_from(date.day())) else {
-        return Err(PkiError::Time(now));
-    };
-    Ok((i32::from(date.year()), month, day))
+fn around(now: Timestamp, before: Duration, after: Duration) -> Result<Range<Timestamp>, PkiError> {
+    match (now.checked_sub(before), now.checked_add(after)) {
+        (Ok(start), Ok(end)) => Ok(start..end),
+        _ => Err(PkiError::Time(now)),
+    }
 }
 
 fn uri(id: &str) -> Result<SanType, PkiError> {
