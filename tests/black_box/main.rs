@@ -20,6 +20,7 @@ mod demo;
 mod envoy_config;
 mod faults;
 mod inspector;
+mod keycloak;
 mod paths;
 mod reload;
 mod sdks;

@@ -64,17 +64,27 @@ pub(crate) fn repository() -> &'static Path {
 }
 
 async fn start(name: &str, policies: PathBuf, configuration: Value) -> Result<Stack, String> {
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name).join("stack");
+    let settings = settings(name, policies, configuration);
+    Stack::start(&settings).await.map_err(|error| error.to_string())
+}
+
+/// A stack in an empty directory of that name.
+pub(crate) fn settings(name: &str, policies: PathBuf, configuration: Value) -> Settings {
+    let directory = temporary(name).join("stack");
     let _ = std::fs::remove_dir_all(&directory);
-    let settings = Settings {
+    Settings {
         program: env!("CARGO_BIN_EXE_mcp-authz").into(),
         policies,
         tools: repository().join(".tools"),
         directory,
         listener: None,
         configuration,
-    };
-    Stack::start(&settings).await.map_err(|error| error.to_string())
+    }
+}
+
+/// What a test of that name may write to.
+pub(crate) fn temporary(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
 pub(crate) fn copy(from: &Path, to: &Path) {
