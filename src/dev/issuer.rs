@@ -96,8 +96,9 @@ impl DevIssuer {
         let secret = secret_key(&path)?;
         let der = secret.to_pkcs8_der().map_err(|_| DevIssuerError::Key(path))?;
         let (mut jwk, kid) = public_jwk(&secret);
-        for (name, value) in [("kid", kid.as_str()), ("use", "sig"), ("alg", "ES256")] {
-            jwk[name] = value.into();
+        if let Some(members) = jwk.as_object_mut() {
+            let ours = [("kid", kid.as_str()), ("use", "sig"), ("alg", "ES256")];
+            members.extend(ours.map(|(name, value)| (name.to_owned(), value.into())));
         }
         Ok(Self {
             url,

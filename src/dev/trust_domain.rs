@@ -230,8 +230,9 @@ fn x509_jwk(authority: &Authority) -> Value {
 
 fn jwt_jwk(key: &ProofKey) -> Value {
     let mut jwk = key.jwk().clone();
-    for (name, value) in [("use", "jwt-svid"), ("kid", key.thumbprint())] {
-        jwk[name] = value.into();
+    if let Some(members) = jwk.as_object_mut() {
+        let ours = [("use", "jwt-svid"), ("kid", key.thumbprint())];
+        members.extend(ours.map(|(name, value)| (name.to_owned(), value.into())));
     }
     jwk
 }

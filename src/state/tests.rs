@@ -1,4 +1,8 @@
 //! What every store must do, and what the parts do that stores are made from.
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "a test that overflows fails, as it should"
+)]
 
 use super::*;
 use moment::Moment;

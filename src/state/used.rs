@@ -66,7 +66,8 @@ impl UsedIds {
         super::table_bytes::<(Id, Seconds)>(self.until.capacity())
     }
 
-    /// Forgets what may be forgotten.
+    /// Forgets what may be forgotten, as [`UsedIds::is_first`] does when it has to.
+    #[cfg(test)]
     pub(super) fn forget(&self, now: Moment) {
         self.sweep(now.since(self.start));
     }
