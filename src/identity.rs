@@ -15,6 +15,7 @@ use crate::inventory::{Requirement, Server};
 use crate::spiffe::strict;
 use crate::state::Store;
 
+use credential::Credential;
 use gateway::Gateways;
 use issuer::Issuer;
 use jwt::Unverified;
@@ -22,15 +23,18 @@ use settings::Trust;
 use tokens::{Tokens, Verified};
 use workload::{Found, Workloads};
 
+pub use bound::BoundError;
 pub use caller::{Caller, User, Workload};
 pub use error::{IdentityError, IdentitySetupError};
 pub use settings::Settings;
 pub use soundness::Unsound;
 
+mod bound;
 pub mod caller;
 mod claim_path;
 mod claims;
 mod credential;
+mod dpop;
 pub mod error;
 mod fetch;
 mod gateway;
@@ -143,9 +147,15 @@ impl Verifier {
         let payload = self.gateway_claims(exchange);
         let Some(sent) = credential::token(exchange)? else {
             let vouched_for = |claims| self.tokens.vouched_for(claims, server, now);
-            return payload.map(vouched_for).transpose();
+            let Some(verified) = payload.map(vouched_for).transpose()? else {
+                return Ok(None);
+            };
+            self.presented(&verified, None, exchange, server, now).await?;
+            return Ok(Some(verified));
         };
-        let verified = self.tokens.verify(sent, exchange, server, now).await?;
+        let verified = self.tokens.verify(sent.token, exchange, server, now).await?;
+        self.presented(&verified, Some(sent), exchange, server, now)
+            .await?;
         let user = &verified.token.user;
         let is_theirs = |claims: &Map<String, Value>| {
             claims.get("iss").is_some_and(|iss| *iss == user.issuer)
@@ -155,6 +165,19 @@ impl Verifier {
             return Err(IdentityError::ClaimsDisagree);
         }
         Ok(Some(verified))
+    }
+
+    /// Whether a token is its presenter's.
+    async fn presented(
+        &self,
+        verified: &Verified,
+        sent: Option<Credential<'_>>,
+        exchange: &Exchange,
+        server: &Server,
+        now: Timestamp,
+    ) -> Result<(), IdentityError> {
+        let believed = (&self.gateways, self.store());
+        bound::check(verified.token.bound, sent, (exchange, server), believed, now).await
     }
 
     fn gateway_claims<'a>(&self, exchange: &'a Exchange) -> Option<&'a Map<String, Value>> {

@@ -18,6 +18,7 @@ pub mod place;
 pub mod problem;
 pub mod route;
 pub mod schema;
+pub mod sender;
 pub mod server;
 pub mod shape;
 #[cfg(test)]
@@ -38,6 +39,7 @@ pub use operation::OperationKind;
 pub use place::Place;
 pub use problem::Problem;
 pub use route::{RouteError, Routes};
+pub use sender::{Dpop, SenderConstraint};
 pub use server::{Denials, Disclosure, Requirement, Server};
 pub use tool::Tool;
 pub use unseen::{Unseen, Why};

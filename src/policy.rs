@@ -42,7 +42,7 @@ pub use suite::{Report, TestFailure};
 pub use verdict::{Fired, Outcome, Principal, Verdict};
 
 use crate::inventory::name::NameError;
-use crate::inventory::{Denials, Disclosure, Requirement, Server, ServerName};
+use crate::inventory::{Denials, Disclosure, Dpop, Requirement, SenderConstraint, Server, ServerName};
 
 /// A server as the configuration's defaults would have it: for directories that are looked at without a configuration.
 ///
@@ -51,6 +51,8 @@ use crate::inventory::{Denials, Disclosure, Requirement, Server, ServerName};
 pub fn default_server(name: &str) -> Result<Server, NameError> {
     let name: ServerName = name.parse()?;
     Ok(Server {
+        sender_constraint: SenderConstraint::None,
+        dpop: Dpop::default(),
         resource: format!("https://{name}.invalid/mcp"),
         name,
         require: vec![Requirement::User, Requirement::Workload],

@@ -51,7 +51,7 @@ pub fn deny(denial: &Denial, about: &About<'_>) -> Answer {
     if let (Some(challenge), Some(server)) = (shape.challenge, about.server) {
         headers.push((
             "www-authenticate",
-            challenge::bearer(challenge, server, denial.missing()),
+            challenge::field(challenge, server, denial.missing()),
         ));
     }
     if let Some(seconds) = shape.retry_after {

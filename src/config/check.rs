@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use url::Url;
 
 use crate::audit::{Durability, Journal, ShowArguments};
-use crate::inventory::{Requirement, Server};
+use crate::identity::settings::Trust;
+use crate::inventory::{Requirement, SenderConstraint, Server};
 
 use super::Config;
 use super::problem::Problem;
@@ -115,7 +116,30 @@ fn of_server(
         ));
     }
     found.extend(of_identities(config, server));
+    found.extend(of_senders(config, server));
     found
+}
+
+/// Proofs that could never be taken, and certificates that nobody could vouch for.
+fn of_senders(config: &Config, server: &Server) -> Option<(&'static str, String, &'static str)> {
+    if let Some((problem, help)) = server.dpop.problem() {
+        return Some(("dpop", problem.to_owned(), help));
+    }
+    let vouches = |trust: &Trust| matches!(trust, Trust::Principal | Trust::Xfcc);
+    let mut trusted = config
+        .identity
+        .gateways
+        .iter()
+        .flat_map(|gateway| &gateway.trusted_for);
+    if server.sender_constraint != SenderConstraint::Mtls || trusted.any(vouches) {
+        return None;
+    }
+    let message = format!(
+        "`{}` takes only tokens that are bound to a certificate, but no gateway is trusted to name the client's",
+        server.name
+    );
+    let help = "trust a gateway for `principal` or `xfcc` in `identity.gateways`";
+    Some(("sender_constraint", message, help))
 }
 
 fn of_identities(config: &Config, server: &Server) -> Vec<(&'static str, String, &'static str)> {

@@ -83,6 +83,34 @@ reasons! {
     IssuerNotBefore "issuer_not_before" "The issuer's tokens issued until some moment were revoked, this one among them";
     RevocationsUnknown "revocations_unknown" "The shared state could not tell in time what was revoked";
 
+    // Whether the token is its presenter's.
+    ConfirmationMalformed "confirmation_malformed" "The token's confirmation (`cnf`) is malformed";
+    ConfirmationUnknown "confirmation_unknown" "The token is bound to something that cannot be proved here";
+    TokenNotBound "token_not_bound" "The token is not bound to what it must be bound to";
+    ProofMissing "proof_missing" "No proof came with a token that was sent as DPoP";
+    ProofRepeated "proof_repeated" "More than one proof was sent";
+    ProofTooLarge "proof_too_large" "The proof is too large";
+    ProofMalformed "proof_malformed" "The proof is malformed";
+    ProofType "proof_type" "The proof's type is not `dpop+jwt`";
+    ProofAlgorithm "proof_algorithm" "The proof's algorithm is not allowed";
+    ProofKeyPrivate "proof_key_private" "The proof gives its private key away";
+    ProofKeyUnusable "proof_key_unusable" "The proof's key is none that is taken";
+    ProofOtherKey "proof_other_key" "The proof is of another key than the token is bound to";
+    ProofMethod "proof_method" "The proof is for another method";
+    ProofUrl "proof_url" "The proof is for another URL";
+    ProofTooOld "proof_too_old" "The proof is too old";
+    ProofAhead "proof_ahead" "The proof was made in the future";
+    ProofOtherToken "proof_other_token" "The proof is for another token, or for none";
+    ProofSignature "proof_signature" "The proof's signature is not valid";
+    ProofReplayed "proof_replayed" "The proof was used before";
+    ReplaysUnknown "replays_unknown" "The shared state could not tell in time whether the proof was used before";
+    ReplaysForgotten "replays_forgotten" "The proof may be older than what the shared state remembers";
+    CertificateMissing "certificate_missing" "No client certificate came with a token that is bound to one";
+    CertificateNotVouchedFor "certificate_not_vouched_for" "The gateway is not trusted to name the client's certificate";
+    CertificateMalformed "certificate_malformed" "What the gateway says of the client's certificate is malformed";
+    CertificatesDisagree "certificates_disagree" "Two client certificates came with the call";
+    CertificateOther "certificate_other" "The client's certificate is another than the token is bound to";
+
     // Who is calling: the workload.
     WorkloadMissing "workload_missing" "No workload identity came with the call";
     GatewayNotTrusted "gateway_not_trusted" "The gateway is not trusted to name the workload";

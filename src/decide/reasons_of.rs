@@ -1,7 +1,7 @@
 //! From what each stage says to the one list of [`Reason`]s. Exhaustive: a stage's new error doesn't compile until it
 //! has its reason here.
 
-use crate::identity::IdentityError;
+use crate::identity::{BoundError, IdentityError};
 use crate::inventory::RouteError;
 use crate::mcp::Refusal;
 use crate::policy::{AskError, Outcome, StepUp};
@@ -140,6 +140,7 @@ const fn of_identity(error: IdentityError) -> Reason {
         IdentityError::LivesTooLong => Reason::LivesTooLong,
         IdentityError::WrongAudience => Reason::WrongAudience,
         IdentityError::BoundTokenWithoutProof => Reason::BoundTokenWithoutProof,
+        IdentityError::Bound(error) => of_bound(error),
         IdentityError::ClaimMalformed(_) => Reason::ClaimMalformed,
         IdentityError::ClaimsDisagree => Reason::ClaimsDisagree,
         IdentityError::TokenRevoked => Reason::TokenRevoked,
@@ -155,5 +156,36 @@ const fn of_identity(error: IdentityError) -> Reason {
         IdentityError::WorkloadAmbiguous => Reason::WorkloadAmbiguous,
         IdentityError::WorkloadForeignTrustDomain => Reason::WorkloadForeignTrustDomain,
         IdentityError::WorkloadDisagrees => Reason::WorkloadDisagrees,
+    }
+}
+
+const fn of_bound(error: BoundError) -> Reason {
+    match error {
+        BoundError::ConfirmationMalformed => Reason::ConfirmationMalformed,
+        BoundError::ConfirmationUnknown => Reason::ConfirmationUnknown,
+        BoundError::TokenNotBound => Reason::TokenNotBound,
+        BoundError::ProofMissing => Reason::ProofMissing,
+        BoundError::ProofRepeated => Reason::ProofRepeated,
+        BoundError::ProofTooLarge => Reason::ProofTooLarge,
+        BoundError::ProofMalformed => Reason::ProofMalformed,
+        BoundError::ProofType => Reason::ProofType,
+        BoundError::ProofAlgorithm => Reason::ProofAlgorithm,
+        BoundError::ProofKeyPrivate => Reason::ProofKeyPrivate,
+        BoundError::ProofKeyUnusable => Reason::ProofKeyUnusable,
+        BoundError::ProofOtherKey => Reason::ProofOtherKey,
+        BoundError::ProofMethod => Reason::ProofMethod,
+        BoundError::ProofUrl => Reason::ProofUrl,
+        BoundError::ProofTooOld => Reason::ProofTooOld,
+        BoundError::ProofAhead => Reason::ProofAhead,
+        BoundError::ProofOtherToken => Reason::ProofOtherToken,
+        BoundError::ProofSignature => Reason::ProofSignature,
+        BoundError::ProofReplayed => Reason::ProofReplayed,
+        BoundError::ReplaysUnknown(_) => Reason::ReplaysUnknown,
+        BoundError::ReplaysForgotten => Reason::ReplaysForgotten,
+        BoundError::CertificateMissing => Reason::CertificateMissing,
+        BoundError::CertificateNotVouchedFor => Reason::CertificateNotVouchedFor,
+        BoundError::CertificateMalformed => Reason::CertificateMalformed,
+        BoundError::CertificatesDisagree => Reason::CertificatesDisagree,
+        BoundError::CertificateOther => Reason::CertificateOther,
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use super::bound::{self, Bound};
 use super::error::Claim;
 use super::revocation::Revocable;
 use super::settings::{self, ClaimPath, Tenants};
@@ -21,6 +22,8 @@ pub(super) struct Token {
     pub(super) audiences: Vec<String>,
     /// By what it may be revoked.
     pub(super) revocable: Revocable,
+    /// What its presenter must prove.
+    pub(super) bound: Bound,
 }
 
 /// When a token holds, in seconds since 1970.
@@ -43,12 +46,12 @@ const ACCESS_TOKEN: &str = "Bearer";
 
 /// Reads claims that the issuer's key, or a gateway trusted for it, vouches for.
 pub(super) fn read(claims: &Claims, settings: &settings::Issuer) -> Result<Token, IdentityError> {
-    // A bound token says `typ: DPoP` at Keycloak: that it is bound is the better reason.
-    if claims.contains_key("cnf") {
-        return Err(IdentityError::BoundTokenWithoutProof);
-    }
+    let bound = bound::read(claims)?;
     let says_otherwise = |name: &str, access: &str| claims.get(name).is_some_and(|kind| kind != access);
-    let other_type = says_otherwise("typ", ACCESS_TOKEN) || says_otherwise("token_use", "access");
+    // Keycloak names a token that is bound to a key by how it is presented.
+    let proved = bound.key.is_some() && claims.get("typ").is_some_and(|kind| kind == "DPoP");
+    let other_type =
+        (says_otherwise("typ", ACCESS_TOKEN) && !proved) || says_otherwise("token_use", "access");
     if other_type || OTHER_TOKENS.iter().any(|name| claims.contains_key(*name)) {
         return Err(IdentityError::WrongType);
     }
@@ -56,6 +59,7 @@ pub(super) fn read(claims: &Claims, settings: &settings::Issuer) -> Result<Token
     let user = Arc::new(user(claims, settings, times)?);
     Ok(Token {
         times,
+        bound,
         audiences: audiences(claims)?,
         revocable: Revocable::new(&user, times.iat),
         user,

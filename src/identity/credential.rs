@@ -6,34 +6,52 @@ use super::IdentityError;
 use super::error::Malformed;
 use crate::exchange::{Exchange, Headers, NotSingle};
 
+/// An access token, and how it was presented.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Credential<'a> {
+    pub(super) scheme: Scheme,
+    pub(super) token: &'a str,
+}
+
+/// How an access token is presented.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scheme {
+    /// Whoever has the token may use it (RFC 6750 §2.1).
+    Bearer,
+    /// With a proof of the key that the token is bound to (RFC 9449 §7.1).
+    Dpop,
+}
+
 /// The token that the request brings, `None` where it brings no credential.
-pub(super) fn token(exchange: &Exchange) -> Result<Option<&str>, IdentityError> {
+pub(super) fn token(exchange: &Exchange) -> Result<Option<Credential<'_>>, IdentityError> {
     if in_query(&exchange.path) {
         return Err(IdentityError::TokenInQuery);
     }
     from_header(&exchange.headers)
 }
 
-fn from_header(headers: &Headers) -> Result<Option<&str>, IdentityError> {
+fn from_header(headers: &Headers) -> Result<Option<Credential<'_>>, IdentityError> {
     let value = match headers.single("authorization") {
         Ok(Some(value)) => value,
         Ok(None) => return Ok(None),
         Err(NotSingle::Repeated) => return Err(IdentityError::TwoCredentials),
         Err(NotSingle::NotText) => return Err(IdentityError::MalformedToken(Malformed::Credentials)),
     };
-    // Gateways join repeated fields with a comma, which no bearer credential has (RFC 6750 §2.1).
+    // Gateways join repeated fields with a comma, which no token has (RFC 6750 §2.1, RFC 9449 §7.1).
     let scheme_end = value
         .find(|char: char| !is_token_char(char))
         .unwrap_or(value.len());
     let (scheme, rest) = value.split_at(scheme_end);
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(IdentityError::WrongScheme);
-    }
+    let scheme = match scheme {
+        bearer if bearer.eq_ignore_ascii_case("bearer") => Scheme::Bearer,
+        dpop if dpop.eq_ignore_ascii_case("dpop") => Scheme::Dpop,
+        _ => return Err(IdentityError::WrongScheme),
+    };
     if rest.contains(',') {
         return Err(IdentityError::TwoCredentials);
     }
     match rest.strip_prefix(' ') {
-        Some(token) if is_token68(token) => Ok(Some(token)),
+        Some(token) if is_token68(token) => Ok(Some(Credential { scheme, token })),
         _ => Err(IdentityError::MalformedToken(Malformed::Credentials)),
     }
 }
@@ -64,27 +82,43 @@ fn in_query(path: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn read(values: &[&str]) -> Result<Option<String>, IdentityError> {
+    fn read(values: &[&str]) -> Result<Option<(Scheme, String)>, IdentityError> {
         let headers: Headers = values.iter().map(|value| ("authorization", *value)).collect();
-        from_header(&headers).map(|token| token.map(str::to_owned))
+        let credential = from_header(&headers)?;
+        Ok(credential.map(|credential| (credential.scheme, credential.token.to_owned())))
     }
 
     #[test]
-    fn takes_exactly_one_bearer_credential() {
+    fn takes_exactly_one_credential_bearer_or_dpop() {
         use IdentityError::{MalformedToken, TwoCredentials, WrongScheme};
         let malformed = MalformedToken(Malformed::Credentials);
         assert_eq!(read(&[]), Ok(None));
         for value in ["Bearer a.b.c", "bearer a.b.c", "bEaReR a.b.c"] {
-            assert_eq!(read(&[value]), Ok(Some("a.b.c".to_owned())), "{value}");
+            assert_eq!(
+                read(&[value]),
+                Ok(Some((Scheme::Bearer, "a.b.c".to_owned()))),
+                "{value}"
+            );
         }
-        let refused: [(&[&str], IdentityError); 17] = [
+        for value in ["DPoP a.b.c", "dpop a.b.c", "DPOP a.b.c"] {
+            assert_eq!(
+                read(&[value]),
+                Ok(Some((Scheme::Dpop, "a.b.c".to_owned()))),
+                "{value}"
+            );
+        }
+        let refused: [(&[&str], IdentityError); 21] = [
             (&["Bearer a", "Bearer b"], TwoCredentials),
             (&["Bearer a,Bearer b"], TwoCredentials),
             (&["Bearer a, Bearer b"], TwoCredentials),
             (&["Bearer a, Basic b"], TwoCredentials),
             (&["Basic dXNlcjpwYXNz"], WrongScheme),
             (&["Basic a, Bearer b"], WrongScheme),
-            (&["DPoP a.b.c"], WrongScheme),
+            (&["DPoP a", "Bearer a"], TwoCredentials),
+            (&["DPoP a,Bearer a"], TwoCredentials),
+            (&["Bearer a, DPoP a"], TwoCredentials),
+            (&["DPoP  a"], malformed),
+            (&["DPoP-Proof a.b.c"], WrongScheme),
             (&["BearerX a"], WrongScheme),
             (&["a.b.c"], WrongScheme),
             (&[""], WrongScheme),

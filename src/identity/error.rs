@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+pub use super::bound::BoundError;
 use crate::spiffe::SpiffeIdError;
 use crate::state::StateError;
 
@@ -16,8 +17,8 @@ pub enum IdentityError {
     /// More than one `Authorization` header, or several joined into one.
     #[error("more than one credential was sent")]
     TwoCredentials,
-    /// Another scheme than Bearer, for instance Basic.
-    #[error("the authorization scheme must be Bearer")]
+    /// Another scheme than Bearer and `DPoP`, for instance Basic.
+    #[error("the authorization scheme must be Bearer or DPoP")]
     WrongScheme,
     /// An access token in the URL (RFC 9700 §4.3.2: it leaks into logs and referrers).
     #[error("access tokens are not taken from the query string")]
@@ -82,9 +83,12 @@ pub enum IdentityError {
     /// `aud` is absent, another server's, or names others besides this one.
     #[error("the token was not issued for this server")]
     WrongAudience,
-    /// `cnf`: the token is bound to a key or a certificate, and no proof came with it (RFC 9449 §7.1).
+    /// `cnf`: the token is bound to a key, and came as if it weren't (RFC 9449 §7.2).
     #[error("the token is bound to a key and no proof was sent")]
     BoundTokenWithoutProof,
+    /// What the token is bound to isn't proved, or it isn't bound as it must be.
+    #[error(transparent)]
+    Bound(#[from] BoundError),
     /// A claim that becomes part of the user has another type than it must have.
     #[error("a claim of the token has another type than it must have: {0}")]
     ClaimMalformed(Claim),
@@ -135,8 +139,8 @@ pub enum IdentityError {
 /// In what way a token is malformed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Malformed {
-    /// The header's value isn't `Bearer`, one space, and a token.
-    #[error("the authorization header is not `Bearer`, a space and a token")]
+    /// The header's value isn't the scheme, one space, and a token.
+    #[error("the authorization header is not a scheme, a space and a token")]
     Credentials,
     /// Not three parts separated by dots.
     #[error("a signed token has three parts")]
@@ -214,6 +218,7 @@ impl IdentityError {
             Self::LivesTooLong => "lives_too_long",
             Self::WrongAudience => "wrong_audience",
             Self::BoundTokenWithoutProof => "bound_token_without_proof",
+            Self::Bound(error) => error.code(),
             Self::ClaimMalformed(_) => "claim_malformed",
             Self::ClaimsDisagree => "claims_disagree",
             Self::TokenRevoked => "token_revoked",
@@ -235,7 +240,11 @@ impl IdentityError {
     /// Whether a part of ours is down (503) rather than the evidence bad (401, 403).
     #[must_use]
     pub fn is_outage(&self) -> bool {
-        matches!(self, Self::KeysUnavailable | Self::RevocationsUnknown(_))
+        match self {
+            Self::KeysUnavailable | Self::RevocationsUnknown(_) => true,
+            Self::Bound(error) => error.is_outage(),
+            _ => false,
+        }
     }
 }
 

@@ -1,11 +1,11 @@
 //! A JWK set (RFC 7517) to the keys that may verify an issuer's access tokens.
 
-use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::{Map, Value};
 
+use super::bound::Hash;
 use super::strict;
 
 /// A key, pinned to the algorithms that it may verify.
@@ -17,8 +17,8 @@ pub(super) struct Key {
     pub(super) algorithms: Vec<Algorithm>,
     /// What verifies.
     pub(super) verifying: DecodingKey,
-    /// What two equal keys have in common.
-    fingerprint: Vec<u8>,
+    /// Its thumbprint (RFC 7638): what two equal keys have in common.
+    pub(super) thumbprint: Hash,
 }
 
 /// More keys than any issuer has.
@@ -31,7 +31,7 @@ const MAX_RSA_BYTES: usize = 8192 / 8;
 
 impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
-        self.kid == other.kid && self.algorithms == other.algorithms && self.fingerprint == other.fingerprint
+        self.kid == other.kid && self.algorithms == other.algorithms && self.thumbprint.is(&other.thumbprint)
     }
 }
 
@@ -51,7 +51,7 @@ impl Key {
             kid: None,
             algorithms: vec![Algorithm::HS256],
             verifying: DecodingKey::from_secret(secret),
-            fingerprint: fingerprint(&[secret]),
+            thumbprint: Hash::of(secret),
         }
     }
 }
@@ -69,6 +69,11 @@ pub(super) fn read_set(json: &[u8], algorithms: &[Algorithm]) -> Option<Vec<Key>
     Some(objects.filter_map(|jwk| read_key(jwk, algorithms)).collect())
 }
 
+/// The key that a proof brings with it, if this algorithm is one for it.
+pub(super) fn read_proof_key(jwk: &Map<String, Value>, algorithm: Algorithm) -> Option<Key> {
+    read_key(jwk, &[algorithm])
+}
+
 fn read_key(jwk: &Map<String, Value>, configured: &[Algorithm]) -> Option<Key> {
     if !is_for_verifying(jwk) {
         return None;
@@ -77,7 +82,7 @@ fn read_key(jwk: &Map<String, Value>, configured: &[Algorithm]) -> Option<Key> {
         None => None,
         Some(kid) => Some(kid.as_str().filter(|kid| kid.len() <= MAX_KID)?.to_owned()),
     };
-    let (fitting, verifying, fingerprint) = material(jwk)?;
+    let (fitting, verifying, thumbprint) = material(jwk)?;
     let named = match jwk.get("alg") {
         None => None,
         Some(alg) => Some(alg.as_str()?.parse::<Algorithm>().ok()?),
@@ -88,7 +93,7 @@ fn read_key(jwk: &Map<String, Value>, configured: &[Algorithm]) -> Option<Key> {
         kid,
         algorithms,
         verifying,
-        fingerprint,
+        thumbprint,
     })
 }
 
@@ -103,7 +108,7 @@ fn is_for_verifying(jwk: &Map<String, Value>) -> bool {
     signs && verifies && !jwk.contains_key("d") && !jwk.contains_key("k")
 }
 
-type Material = (&'static [Algorithm], DecodingKey, Vec<u8>);
+type Material = (&'static [Algorithm], DecodingKey, Hash);
 
 fn material(jwk: &Map<String, Value>) -> Option<Material> {
     match jwk.get("kty")?.as_str()? {
@@ -131,16 +136,19 @@ fn rsa(jwk: &Map<String, Value>) -> Option<Material> {
     if !long_enough || modulus.len() > MAX_RSA_BYTES {
         return None;
     }
-    let fingerprint = fingerprint(&[modulus, trimmed(&e)]);
+    let [modulus_text, exponent_text] = [modulus, trimmed(&e)].map(|number| URL_SAFE_NO_PAD.encode(number));
+    let thumbprint =
+        Hash::of(format!(r#"{{"e":"{exponent_text}","kty":"RSA","n":"{modulus_text}"}}"#).as_bytes());
     Some((
         &FITTING,
         DecodingKey::from_rsa_raw_components(modulus, trimmed(&e)),
-        fingerprint,
+        thumbprint,
     ))
 }
 
 fn elliptic(jwk: &Map<String, Value>) -> Option<Material> {
-    let (fitting, coordinate): (&[Algorithm], usize) = match jwk.get("crv")?.as_str()? {
+    let curve = jwk.get("crv")?.as_str()?;
+    let (fitting, coordinate): (&[Algorithm], usize) = match curve {
         "P-256" => (&[Algorithm::ES256], 32),
         "P-384" => (&[Algorithm::ES384], 48),
         _ => return None,
@@ -151,7 +159,9 @@ fn elliptic(jwk: &Map<String, Value>) -> Option<Material> {
         return None;
     }
     let point = [[0x04].as_slice(), &x, &y].concat();
-    Some((fitting, DecodingKey::from_ec_der(&point), fingerprint(&[&point])))
+    let [x, y] = [x, y].map(|coordinate| URL_SAFE_NO_PAD.encode(coordinate));
+    let thumbprint = Hash::of(format!(r#"{{"crv":"{curve}","kty":"EC","x":"{x}","y":"{y}"}}"#).as_bytes());
+    Some((fitting, DecodingKey::from_ec_der(&point), thumbprint))
 }
 
 fn edwards(jwk: &Map<String, Value>) -> Option<Material> {
@@ -162,7 +172,13 @@ fn edwards(jwk: &Map<String, Value>) -> Option<Material> {
     Some((
         &[Algorithm::EdDSA],
         DecodingKey::from_ed_der(&x),
-        fingerprint(&[&x]),
+        Hash::of(
+            format!(
+                r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#,
+                URL_SAFE_NO_PAD.encode(&x)
+            )
+            .as_bytes(),
+        ),
     ))
 }
 
@@ -173,13 +189,4 @@ fn bytes(jwk: &Map<String, Value>, name: &str) -> Option<Vec<u8>> {
 fn trimmed(number: &[u8]) -> &[u8] {
     let zeros = number.iter().take_while(|byte| **byte == 0).count();
     number.get(zeros..).unwrap_or_default()
-}
-
-fn fingerprint(parts: &[&[u8]]) -> Vec<u8> {
-    let mut context = digest::Context::new(&digest::SHA256);
-    for part in parts {
-        context.update(&part.len().to_be_bytes());
-        context.update(part);
-    }
-    context.finish().as_ref().to_vec()
 }

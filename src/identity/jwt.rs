@@ -36,27 +36,57 @@ pub(super) struct Header {
 /// Members with which a header brings its own key.
 const OWN_KEY: [&str; 4] = ["jwk", "jku", "x5u", "x5c"];
 
-impl<'a> Unverified<'a> {
-    /// Takes a token apart.
-    pub(super) fn parse(token: &'a str) -> Result<Self, IdentityError> {
-        let malformed = IdentityError::MalformedToken;
-        let parts = match token.split('.').count() {
-            3 => token.rsplit_once('.'),
-            // RFC 7516 §3.1: header, encrypted key, initialization vector, ciphertext, tag.
-            5 => return Err(IdentityError::EncryptedToken),
-            _ => None,
-        };
-        let (signed, signature) = parts.ok_or(malformed(Malformed::Parts))?;
-        let (header, claims) = signed.split_once('.').ok_or(malformed(Malformed::Parts))?;
-        let header = strict::object(&decode(header)?).ok_or(malformed(Malformed::Header))?;
-        let header = Header::read(&header)?;
-        let claims = strict::object(&decode(claims)?).ok_or(malformed(Malformed::Claims))?;
-        decode(signature)?;
-        Ok(Self {
+/// The three parts of a JWS in compact form (RFC 7515 §7.1), encoded.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Compact<'a> {
+    header: &'a str,
+    claims: &'a str,
+    /// Header and claims, as they were signed.
+    pub(super) signed: &'a str,
+    /// The signature.
+    pub(super) signature: &'a str,
+}
+
+impl<'a> Compact<'a> {
+    /// Takes a text apart; `None` if it has another number of parts.
+    pub(super) fn split(text: &'a str) -> Option<Self> {
+        let (signed, signature) = text.rsplit_once('.')?;
+        let (header, claims) = signed.split_once('.')?;
+        (!claims.contains('.')).then_some(Self {
             header,
             claims,
             signed,
             signature,
+        })
+    }
+
+    /// The header's members.
+    pub(super) fn header(&self) -> Result<Map<String, Value>, Malformed> {
+        strict::object(&decode(self.header)?).ok_or(Malformed::Header)
+    }
+
+    /// The claims, once the signature has been seen to be well spelt too.
+    pub(super) fn claims(&self) -> Result<Map<String, Value>, Malformed> {
+        let claims = strict::object(&decode(self.claims)?).ok_or(Malformed::Claims)?;
+        decode(self.signature).map(|_| claims)
+    }
+}
+
+impl<'a> Unverified<'a> {
+    /// Takes a token apart.
+    pub(super) fn parse(token: &'a str) -> Result<Self, IdentityError> {
+        let malformed = IdentityError::MalformedToken;
+        // RFC 7516 §3.1: header, encrypted key, initialization vector, ciphertext, tag.
+        if token.split('.').count() == 5 {
+            return Err(IdentityError::EncryptedToken);
+        }
+        let parts = Compact::split(token).ok_or(malformed(Malformed::Parts))?;
+        let header = Header::read(&parts.header().map_err(malformed)?)?;
+        Ok(Self {
+            header,
+            claims: parts.claims().map_err(malformed)?,
+            signed: parts.signed,
+            signature: parts.signature,
         })
     }
 }
@@ -95,10 +125,8 @@ fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Result<Option<&'a st
 }
 
 /// The base64 crate refuses padding and stray bits at the end: one signature has one spelling.
-fn decode(part: &str) -> Result<Vec<u8>, IdentityError> {
-    URL_SAFE_NO_PAD
-        .decode(part)
-        .map_err(|_| IdentityError::MalformedToken(Malformed::Base64))
+fn decode(part: &str) -> Result<Vec<u8>, Malformed> {
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| Malformed::Base64)
 }
 
 #[cfg(test)]

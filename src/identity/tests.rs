@@ -5,6 +5,7 @@
     reason = "a test that overflows fails, as it should"
 )]
 
+mod bound;
 mod gateway_claims;
 mod https;
 mod issuer;

@@ -6,7 +6,7 @@ use super::{IdentityError, IdentitySetupError, Workload, xfcc};
 use crate::exchange::{Exchange, NotSingle};
 use crate::spiffe::{self, SpiffeId};
 
-const XFCC: &str = "x-forwarded-client-cert";
+pub(super) const XFCC: &str = "x-forwarded-client-cert";
 
 /// Workload identities that are taken.
 #[derive(Debug)]

@@ -14,6 +14,16 @@ const MAX_BYTES: usize = 64 * 1024;
 /// Two elements mean that another proxy's is there, or a client's own; two URIs that nothing says which one is meant
 /// (SPIFFE X.509-SVID §2: exactly one). Both are refused.
 pub(super) fn uri(header: &str) -> Result<Option<String>, IdentityError> {
+    value_of("URI", header)
+}
+
+/// The SHA-256 of the one client certificate in hexadecimal, `None` where it isn't named.
+pub(super) fn hash(header: &str) -> Result<Option<String>, IdentityError> {
+    value_of("Hash", header)
+}
+
+/// The one value of a key that isn't empty.
+fn value_of(wanted: &str, header: &str) -> Result<Option<String>, IdentityError> {
     if header.len() > MAX_BYTES {
         return Err(IdentityError::ForwardedCertMalformed);
     }
@@ -22,7 +32,7 @@ pub(super) fn uri(header: &str) -> Result<Option<String>, IdentityError> {
     if elements.next().is_some() {
         return Err(IdentityError::WorkloadAmbiguous);
     }
-    let mut uri = None;
+    let mut found = None;
     for pair in Split::new(element, b';') {
         let (key, value) = pair?
             .split_once('=')
@@ -31,11 +41,11 @@ pub(super) fn uri(header: &str) -> Result<Option<String>, IdentityError> {
             return Err(IdentityError::ForwardedCertMalformed);
         }
         let value = unquote(value)?;
-        if key.eq_ignore_ascii_case("URI") && !value.is_empty() && uri.replace(value).is_some() {
+        if key.eq_ignore_ascii_case(wanted) && !value.is_empty() && found.replace(value).is_some() {
             return Err(IdentityError::WorkloadAmbiguous);
         }
     }
-    Ok(uri)
+    Ok(found)
 }
 
 /// Pieces between separators that stand outside quotes; an open quote at the end is an error.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ServerName;
+use super::{Dpop, SenderConstraint, ServerName};
 use crate::exchange::Headers;
 
 /// One MCP server behind the gateway.
@@ -19,6 +19,12 @@ pub struct Server {
     /// The issuers whose tokens are taken here; empty: every configured one.
     #[serde(default)]
     pub issuers: Vec<String>,
+    /// What its tokens must be bound to: `none`, `dpop`, `mtls` or `any` of both. Default: `none`.
+    #[serde(default)]
+    pub sender_constraint: SenderConstraint,
+    /// Which proofs of a key are taken.
+    #[serde(default)]
+    pub dpop: Dpop,
     /// How a denial by policy of a request with an id is told.
     #[serde(default)]
     pub denials: Denials,

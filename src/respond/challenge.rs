@@ -1,8 +1,8 @@
-//! What a client is asked for: `WWW-Authenticate` (RFC 6750 §3, RFC 9728 §5.1).
+//! What a client is asked for: `WWW-Authenticate` (RFC 6750 §3, RFC 9449 §7.1, RFC 9728 §5.1).
 
 use std::fmt::Write as _;
 
-use crate::inventory::Server;
+use crate::inventory::{SenderConstraint, Server};
 use crate::policy::StepUp;
 
 use super::metadata;
@@ -16,6 +16,10 @@ pub enum Challenge {
     InvalidToken,
     /// `error="invalid_request"`: for instance two credentials.
     InvalidRequest,
+    /// A token that is bound to a key came without its proof: `error="invalid_token"`, for `DPoP` (RFC 9449 §7.2).
+    Unproved,
+    /// `error="invalid_dpop_proof"` (RFC 9449 §7.1)
+    InvalidProof,
     /// `error="insufficient_scope"`
     InsufficientScope,
     /// `error="insufficient_user_authentication"` (RFC 9470 §3)
@@ -26,19 +30,40 @@ impl Challenge {
     const fn error(self) -> Option<&'static str> {
         match self {
             Self::Login => None,
-            Self::InvalidToken => Some("invalid_token"),
+            Self::InvalidToken | Self::Unproved => Some("invalid_token"),
+            Self::InvalidProof => Some("invalid_dpop_proof"),
             Self::InvalidRequest => Some("invalid_request"),
             Self::InsufficientScope => Some("insufficient_scope"),
             Self::InsufficientLogin => Some("insufficient_user_authentication"),
         }
     }
+
+    const fn is_of_proofs(self) -> bool {
+        matches!(self, Self::Unproved | Self::InvalidProof)
+    }
 }
 
-/// The `Bearer` challenge for a server. Nothing in it varies from answer to answer: clients compare challenges to
-/// stop step-up loops.
+/// The challenge for a server, by each scheme that it takes tokens with: one field that may hold both (RFC 9110 §11.6.1).
 #[must_use]
-pub fn bearer(challenge: Challenge, server: &Server, missing: Option<&StepUp>) -> String {
-    let mut text = format!("Bearer resource_metadata=\"{}\"", metadata::url(server));
+pub fn field(challenge: Challenge, server: &Server, missing: Option<&StepUp>) -> String {
+    let parameters = parameters(challenge, server, missing);
+    let bearer = format!("Bearer {parameters}");
+    let dpop = || {
+        let algorithms = server.dpop.algorithm_names().join(" ");
+        format!("DPoP {parameters}, algs=\"{algorithms}\"")
+    };
+    match server.sender_constraint {
+        _ if challenge.is_of_proofs() => dpop(),
+        SenderConstraint::None | SenderConstraint::Mtls => bearer,
+        SenderConstraint::Dpop => dpop(),
+        SenderConstraint::Any => format!("{bearer}, {}", dpop()),
+    }
+}
+
+/// What a challenge says whatever its scheme. Nothing in it varies from answer to answer: clients compare challenges to
+/// stop step-up loops.
+fn parameters(challenge: Challenge, server: &Server, missing: Option<&StepUp>) -> String {
+    let mut text = format!("resource_metadata=\"{}\"", metadata::url(server));
     let scopes: Vec<&str> = match missing {
         Some(step) => step
             .scopes
@@ -74,4 +99,41 @@ fn is_scope(scope: &str) -> bool {
         && scope
             .bytes()
             .all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_challenge_names_the_schemes_that_the_server_takes() {
+        let at = "resource_metadata=\"https://mcp.example/.well-known/oauth-protected-resource/x\"";
+        let dpop = format!("DPoP {at}, algs=\"ES256 EdDSA\"");
+        let expected = [
+            ("none", format!("Bearer {at}")),
+            ("mtls", format!("Bearer {at}")),
+            ("dpop", dpop.clone()),
+            ("any", format!("Bearer {at}, {dpop}")),
+        ];
+        for (constraint, login) in expected {
+            let server: Server = serde_json::from_value(json!({
+                "name": "x", "resource": "https://mcp.example/x", "sender_constraint": constraint,
+                "dpop": { "algorithms": ["ES256", "EdDSA"] },
+            }))
+            .unwrap();
+            assert_eq!(field(Challenge::Login, &server, None), login);
+            for (challenge, error) in [
+                (Challenge::Unproved, "invalid_token"),
+                (Challenge::InvalidProof, "invalid_dpop_proof"),
+            ] {
+                let field = field(challenge, &server, None);
+                assert_eq!(
+                    field,
+                    format!("DPoP {at}, error=\"{error}\", algs=\"ES256 EdDSA\"")
+                );
+            }
+        }
+    }
 }

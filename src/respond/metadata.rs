@@ -1,10 +1,10 @@
 //! Protected-resource metadata (RFC 9728): where a client learns which issuers a server trusts.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::decide::Reason;
 use crate::exchange::{Body, Exchange};
-use crate::inventory::Server;
+use crate::inventory::{SenderConstraint, Server};
 
 /// The well-known path (RFC 9728 §3).
 pub const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
@@ -17,8 +17,22 @@ pub fn document(server: &Server, issuers: &[String]) -> String {
         "authorization_servers": issuers,
         "bearer_methods_supported": ["header"],
     });
-    if let (false, Some(members)) = (server.scopes.is_empty(), document.as_object_mut()) {
-        members.insert("scopes_supported".to_owned(), json!(server.scopes));
+    let mut put = |name: &str, value: Value| document.as_object_mut()?.insert(name.to_owned(), value);
+    if !server.scopes.is_empty() {
+        put("scopes_supported", json!(server.scopes));
+    }
+    let constraint = server.sender_constraint;
+    if constraint.takes_proofs() {
+        put(
+            "dpop_signing_alg_values_supported",
+            json!(server.dpop.algorithm_names()),
+        );
+    }
+    if constraint == SenderConstraint::Dpop {
+        put("dpop_bound_access_tokens_required", json!(true));
+    }
+    if constraint.takes_certificates() {
+        put("tls_client_certificate_bound_access_tokens", json!(true));
     }
     document.to_string()
 }
@@ -72,6 +86,28 @@ fn split(resource: &str) -> (&str, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_document_says_what_tokens_must_be_bound_to() {
+        let read = |constraint: &str| {
+            let settings = json!({
+                "name": "x", "resource": "https://mcp.example/x", "sender_constraint": constraint,
+            });
+            let server: Server = serde_json::from_value(settings).unwrap();
+            let document: Value = serde_json::from_str(&document(&server, &[])).unwrap();
+            let member = |name: &str| document.get(name).cloned().unwrap_or_default();
+            (
+                member("dpop_signing_alg_values_supported"),
+                member("dpop_bound_access_tokens_required"),
+                member("tls_client_certificate_bound_access_tokens"),
+            )
+        };
+        let (none, algorithms) = (Value::Null, json!(["ES256", "ES384", "EdDSA"]));
+        assert_eq!(read("none"), (none.clone(), none.clone(), none.clone()));
+        assert_eq!(read("dpop"), (algorithms.clone(), json!(true), none.clone()));
+        assert_eq!(read("mtls"), (none.clone(), none.clone(), json!(true)));
+        assert_eq!(read("any"), (algorithms, none, json!(true)));
+    }
 
     #[test]
     fn splits_a_resource_where_its_path_begins() {

@@ -102,7 +102,13 @@ pub const fn of(reason: Reason) -> Shape {
         | R::IssuedInFuture
         | R::LivesTooLong
         | R::WrongAudience
-        | R::BoundTokenWithoutProof
+        | R::ConfirmationMalformed
+        | R::ConfirmationUnknown
+        | R::TokenNotBound
+        | R::CertificateMissing
+        | R::CertificateMalformed
+        | R::CertificatesDisagree
+        | R::CertificateOther
         | R::ClaimMalformed
         | R::ClaimsDisagree
         | R::TokenRevoked
@@ -110,6 +116,23 @@ pub const fn of(reason: Reason) -> Shape {
         | R::SubjectRevoked
         | R::ClientRevoked
         | R::IssuerNotBefore => challenge(401, Challenge::InvalidToken),
+        R::BoundTokenWithoutProof => challenge(401, Challenge::Unproved),
+        R::ProofMissing
+        | R::ProofRepeated
+        | R::ProofTooLarge
+        | R::ProofMalformed
+        | R::ProofType
+        | R::ProofAlgorithm
+        | R::ProofKeyPrivate
+        | R::ProofKeyUnusable
+        | R::ProofOtherKey
+        | R::ProofMethod
+        | R::ProofUrl
+        | R::ProofTooOld
+        | R::ProofAhead
+        | R::ProofOtherToken
+        | R::ProofSignature
+        | R::ProofReplayed => challenge(401, Challenge::InvalidProof),
         // No login could mend these, so there is no challenge.
         R::WorkloadMissing
         | R::GatewayNotTrusted
@@ -117,8 +140,9 @@ pub const fn of(reason: Reason) -> Shape {
         | R::ForwardedCertMalformed
         | R::WorkloadAmbiguous
         | R::WorkloadForeignTrustDomain
-        | R::WorkloadDisagrees => refused(403),
-        R::KeysUnavailable | R::RevocationsUnknown => down(),
+        | R::WorkloadDisagrees
+        | R::CertificateNotVouchedFor => refused(403),
+        R::KeysUnavailable | R::RevocationsUnknown | R::ReplaysUnknown | R::ReplaysForgotten => down(),
         R::HeaderMissing | R::HeaderMismatch | R::HeaderInvalid | R::VersionMismatch => {
             http(400, HEADER_MISMATCH)
         }

@@ -96,7 +96,7 @@ async fn refused(stack: &Stack, cases: impl IntoIterator<Item = (&'static str, M
         assert!(
             reply
                 .header("www-authenticate")
-                .ends_with("error=\"invalid_token\""),
+                .contains("error=\"invalid_token\""),
             "{reply:?}"
         );
     }
@@ -172,7 +172,11 @@ fn tokens_for_others_are_refused() {
             ),
             (
                 "bound_token_without_proof",
-                claiming(stack, "cnf", json!({ "jkt": "x" })),
+                claiming(
+                    stack,
+                    "cnf",
+                    json!({ "jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" }),
+                ),
             ),
         ];
         refused(stack, cases).await;

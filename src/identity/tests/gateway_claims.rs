@@ -97,7 +97,10 @@ async fn checks_a_gateways_claims_like_a_tokens() {
         (
             "bound",
             TRUSTED,
-            changed("cnf", json!({ "jkt": "x" })),
+            changed(
+                "cnf",
+                json!({ "jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" }),
+            ),
             Err(E::BoundTokenWithoutProof),
         ),
     ];

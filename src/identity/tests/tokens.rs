@@ -85,14 +85,21 @@ const CASES: &[Case] = {
         ("aud empty", |_, c| c["aud"] = json!([]), E::WrongAudience),
         ("aud with a number", |_, c| c["aud"] = json!([RESOURCE, 5]), E::WrongAudience),
         ("aud that also holds ours", |_, c| c["aud"] = json!(["https://mcp.example/git", RESOURCE]), E::WrongAudience),
-        ("bound to a key", |_, c| c["cnf"] = json!({ "jkt": "x" }), E::BoundTokenWithoutProof),
         (
-            "bound to a certificate, at Keycloak",
+            "bound to a key, at Keycloak",
             |_, c| {
-                c["cnf"] = json!({ "x5t#S256": "x" });
+                c["cnf"] = json!({ "jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" });
                 c["typ"] = json!("DPoP");
             },
             E::BoundTokenWithoutProof,
+        ),
+        ("typ of a bound token that isn't", |_, c| c["typ"] = json!("DPoP"), E::WrongType),
+        ("bound to a malformed key", |_, c| c["cnf"] = json!({ "jkt": "x" }), E::Bound(BoundError::ConfirmationMalformed)),
+        ("bound to what isn't known", |_, c| c["cnf"] = json!({ "kid": "x" }), E::Bound(BoundError::ConfirmationUnknown)),
+        (
+            "bound to a certificate",
+            |_, c| c["cnf"] = json!({ "x5t#S256": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" }),
+            E::Bound(BoundError::CertificateMissing),
         ),
         ("no sub", |_, c| drop(c.as_object_mut().unwrap().remove("sub")), E::NoSubject),
         ("sub empty", |_, c| c["sub"] = json!(""), E::NoSubject),
