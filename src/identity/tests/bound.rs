@@ -9,11 +9,37 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::*;
-use crate::dev::dpop::ProofKey;
 use crate::identity::bound::Hash;
 use crate::state::{Answer, Id, Revocation, Secret, StateError, Status, Used};
 
 const URL: &str = "https://mcp.example/mcp";
+
+/// A key that tokens are bound to.
+struct ProofKey {
+    signer: Signer,
+    jwk: Value,
+    thumbprint: String,
+}
+
+impl ProofKey {
+    fn generate() -> Self {
+        let signer = Signer::ec();
+        let jwk = signer.jwk("proof");
+        let (x, y) = (jwk["x"].as_str().unwrap(), jwk["y"].as_str().unwrap());
+        // RFC 7638 §3.2
+        let text = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
+        let thumbprint = URL_SAFE_NO_PAD.encode(Hash::of(text.as_bytes()).as_bytes());
+        Self {
+            signer,
+            jwk,
+            thumbprint,
+        }
+    }
+
+    fn sign(&self, header: &Value, claims: &Value) -> String {
+        self.signer.token(header, claims)
+    }
+}
 
 /// State in memory that says since when it remembers, or that it can't tell.
 #[derive(Debug)]
@@ -112,12 +138,12 @@ impl World {
     }
 
     fn bound_token(&self) -> String {
-        self.token(&json!({ "jkt": self.proving.thumbprint() }))
+        self.token(&json!({ "jkt": self.proving.thumbprint }))
     }
 
     /// The header and the claims of a good proof.
     fn proof(&self, token: &str) -> (Value, Value) {
-        let header = json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": self.proving.jwk() });
+        let header = json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": self.proving.jwk });
         let ath = URL_SAFE_NO_PAD.encode(Hash::of(token.as_bytes()).as_bytes());
         let claims = json!({ "jti": "p1", "htm": "POST", "htu": URL, "iat": NOW, "ath": ath });
         (header, claims)
@@ -125,7 +151,7 @@ impl World {
 
     fn good_proof(&self, token: &str) -> String {
         let (header, claims) = self.proof(token);
-        self.proving.sign(&header, &claims).unwrap()
+        self.proving.sign(&header, &claims)
     }
 
     async fn identify(&self, exchange: &Exchange, constraint: &str) -> Result<(), IdentityError> {
@@ -208,7 +234,7 @@ fn wrong_proofs() -> Vec<(&'static str, Change, BoundError)> {
         ),
         (
             "another key",
-            |h, _| h["jwk"] = ProofKey::generate().jwk().clone(),
+            |h, _| h["jwk"] = ProofKey::generate().jwk,
             B::ProofOtherKey,
         ),
         (
@@ -289,7 +315,7 @@ async fn each_wrong_proof_is_refused_for_its_reason_and_uses_nothing_up() {
     for (what, change, reason) in wrong_proofs() {
         let (mut header, mut claims) = world.proof(&token);
         change(&mut header, &mut claims);
-        let proof = world.proving.sign(&header, &claims).unwrap();
+        let proof = world.proving.sign(&header, &claims);
         assert_eq!(
             world.with_proof(&token, &proof).await,
             Err(E::Bound(reason)),
@@ -315,7 +341,7 @@ async fn a_proof_of_the_same_url_in_another_spelling_or_at_the_ends_of_its_time_
         let (mut header, mut claims) = world.proof(&token);
         claims["jti"] = json!(format!("spelling {number}"));
         change(&mut header, &mut claims);
-        let proof = world.proving.sign(&header, &claims).unwrap();
+        let proof = world.proving.sign(&header, &claims);
         assert_eq!(world.with_proof(&token, &proof).await, Ok(()), "{claims}");
     }
 }
@@ -327,7 +353,7 @@ async fn a_proof_comes_once_whole_and_signed_by_its_key() {
     let (header, claims) = world.proof(&token);
     let good = world.good_proof(&token);
     let (signed, _) = good.rsplit_once('.').unwrap();
-    let stranger = ProofKey::generate().sign(&header, &claims).unwrap();
+    let stranger = ProofKey::generate().sign(&header, &claims);
     let (_, others) = stranger.rsplit_once('.').unwrap();
     let cases = [
         (stranger.clone(), B::ProofSignature),
@@ -600,7 +626,7 @@ async fn a_token_bound_to_a_certificate_needs_that_one_from_a_gateway_that_may_s
 async fn a_token_bound_to_both_needs_both() {
     let world = world(TestStore::since(0)).await;
     let hash = URL_SAFE_NO_PAD.encode(Hash::of(b"x").as_bytes());
-    let token = world.token(&json!({ "jkt": world.proving.thumbprint(), "x5t#S256": hash }));
+    let token = world.token(&json!({ "jkt": world.proving.thumbprint, "x5t#S256": hash }));
     for constraint in ["none", "dpop", "mtls", "any"] {
         let sent = proved(&token, &world.good_proof(&token));
         let identified = world.identify(&sent, constraint).await;
