@@ -55,7 +55,7 @@ impl Default for Dpop {
     fn default() -> Self {
         Self {
             algorithms: vec![Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA],
-            max_age: Duration::from_secs(60),
+            max_age: Duration::from_mins(1),
             max_ahead: Duration::from_secs(5),
         }
     }

@@ -528,10 +528,8 @@ async fn a_token_bound_to_a_certificate_needs_that_one_from_a_gateway_that_may_s
     let (ours, other) = (certificate("a"), certificate("b"));
     let hash = Hash::of(ours.der());
     let hex = |hash: &Hash| {
-        hash.as_bytes()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
+        let bytes = hash.as_bytes().iter();
+        bytes.fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
     };
     let (our_hash, other_hash) = (hex(&hash), hex(&Hash::of(other.der())));
     let world = world(TestStore::since(0)).await;
