@@ -1,7 +1,10 @@
 //! A realm, and what its administrator does to keys and sessions.
 
+use std::sync::Arc;
+
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::{ADMINISTRATOR, KeycloakError, Ports};
 
@@ -12,6 +15,7 @@ pub struct Realm {
     http: Client,
     password: String,
     name: String,
+    login: Arc<Mutex<()>>,
 }
 
 impl Realm {
@@ -21,7 +25,14 @@ impl Realm {
             http,
             password,
             name: name.to_owned(),
+            login: Arc::default(),
         }
+    }
+
+    /// Held while a user logs in by password: Keycloak's protection against brute force says «invalid credentials» to the
+    /// second of two logins of a user at the same time.
+    pub(super) async fn login(&self) -> MutexGuard<'_, ()> {
+        self.login.lock().await
     }
 
     /// Its name.

@@ -103,6 +103,7 @@ impl Realm {
     pub async fn user(&self, user: &str, scope: &str) -> Result<Tokens, KeycloakError> {
         let password = format!("{user}-only-for-the-demo");
         let grant = Grant::Password(user, &password);
+        let _one_at_a_time = self.login().await;
         self.tokens(Client::Public(realm::PASSWORDS), grant, scope, None)
             .await
     }
