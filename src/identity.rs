@@ -26,8 +26,10 @@ use workload::{Found, Workloads};
 pub use bound::BoundError;
 pub use caller::{Caller, User, Workload};
 pub use error::{IdentityError, IdentitySetupError};
+pub use known::CacheNumbers;
 pub use settings::Settings;
 pub use soundness::Unsound;
+pub use verification::{AlgorithmNumbers, VerificationNumbers};
 
 mod bound;
 pub mod caller;
@@ -43,10 +45,12 @@ mod issuer;
 mod jwk;
 mod jwt;
 mod keyring;
+mod known;
 pub mod revocation;
 pub mod settings;
 mod soundness;
 mod tokens;
+mod verification;
 mod workload;
 mod xfcc;
 
@@ -216,6 +220,18 @@ impl Verifier {
         self.tokens.issuers.iter().map(status).collect()
     }
 
+    /// What is remembered of tokens, and what became of what was.
+    #[must_use]
+    pub fn cache_numbers(&self) -> CacheNumbers {
+        self.tokens.known.numbers()
+    }
+
+    /// What verifying signatures cost.
+    #[must_use]
+    pub fn verification_numbers(&self) -> VerificationNumbers {
+        self.tokens.verification.numbers()
+    }
+
     /// Whether a token's signature verifies with its issuer's keys, whatever else the token says: for `token inspect`.
     /// Waits for the keys as long as a fetch may take.
     ///
@@ -230,7 +246,7 @@ impl Verifier {
         let wait = issuer.settings.fetch_timeout;
         let deadline = now.checked_add(wait).unwrap_or(now);
         issuer
-            .verify_signature(&unverified, now, deadline)
+            .verify_signature(&unverified, &self.tokens.verification, now, deadline)
             .await
             .map(|_| ())
     }

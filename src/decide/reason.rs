@@ -63,6 +63,7 @@ reasons! {
     KidMissing "kid_missing" "The token does not say which key signed it";
     KidUnknown "kid_unknown" "The issuer publishes no such key";
     KeysUnavailable "keys_unavailable" "The issuer's keys are not available";
+    VerificationOverloaded "verification_overloaded" "Too many tokens never seen before are being verified";
     SignatureInvalid "signature_invalid" "The token's signature is not valid";
     NoSubject "no_subject" "The token names no subject";
     NoExpiry "no_expiry" "The token has no expiry";

@@ -131,6 +131,7 @@ const fn of_identity(error: IdentityError) -> Reason {
         IdentityError::KidMissing => Reason::KidMissing,
         IdentityError::KidUnknown => Reason::KidUnknown,
         IdentityError::KeysUnavailable => Reason::KeysUnavailable,
+        IdentityError::VerificationOverloaded => Reason::VerificationOverloaded,
         IdentityError::SignatureInvalid => Reason::SignatureInvalid,
         IdentityError::NoSubject => Reason::NoSubject,
         IdentityError::NoExpiry => Reason::NoExpiry,

@@ -75,6 +75,11 @@ impl Times {
         })
     }
 
+    /// When it holds no more for anybody, in seconds since 1970.
+    pub(super) fn useless_from(self, settings: &settings::Issuer) -> i64 {
+        self.exp.saturating_add(whole_seconds(settings.clock_skew))
+    }
+
     /// Whether it holds now (RFC 7519 §4.1.4–4.1.6), give or take the skew.
     pub(super) fn check(self, now: Timestamp, settings: &settings::Issuer) -> Result<(), IdentityError> {
         let (now, skew) = (now.as_second(), whole_seconds(settings.clock_skew));
@@ -108,8 +113,10 @@ impl Token {
         self.audiences.iter().any(|audience| audience == resource) && self.audiences.iter().all(tolerated)
     }
 
-    /// About how many kilobytes it takes to remember it.
-    pub(super) fn kilobytes(&self) -> u64 {
+    /// About how much memory it takes besides itself.
+    pub(super) fn heap_bytes(&self) -> usize {
+        /// What an allocator rounds up, and an `Arc`'s two counts.
+        const ALLOCATION: usize = 16;
         let user = &self.user;
         let lists = [
             &user.roles,
@@ -118,12 +125,23 @@ impl Token {
             &user.scopes,
             &self.audiences,
         ];
-        let texts = lists
+        let listed = lists.into_iter().flatten().map(|text| {
+            let text = text.capacity().saturating_add(ALLOCATION);
+            text.saturating_add(size_of::<String>())
+        });
+        let optional = [
+            &user.email,
+            &user.acr,
+            &user.client_id,
+            &user.token_id,
+            &user.login_session,
+        ];
+        let texts = [&user.issuer, &user.subject, &user.username]
             .into_iter()
-            .flatten()
-            .map(|text| text.len().saturating_add(size_of::<String>()));
-        let bytes = texts.fold(size_of::<User>(), usize::saturating_add);
-        u64::try_from(bytes / 1024).unwrap_or(u64::MAX).saturating_add(1)
+            .chain(optional.into_iter().flatten())
+            .map(|text| text.capacity().saturating_add(ALLOCATION));
+        let own = size_of::<User>().saturating_add(ALLOCATION);
+        listed.chain(texts).fold(own, usize::saturating_add)
     }
 }
 

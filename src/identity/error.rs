@@ -59,6 +59,9 @@ pub enum IdentityError {
     /// The issuer's keys could not be had in time: an outage, not the caller's fault.
     #[error("the issuer's keys are not available")]
     KeysUnavailable,
+    /// Too many tokens that were never seen before: this one's turn to be verified didn't come in time.
+    #[error("too many tokens are being verified")]
+    VerificationOverloaded,
     /// The signature doesn't verify.
     #[error("the token's signature is not valid")]
     SignatureInvalid,
@@ -209,6 +212,7 @@ impl IdentityError {
             Self::KidMissing => "kid_missing",
             Self::KidUnknown => "kid_unknown",
             Self::KeysUnavailable => "keys_unavailable",
+            Self::VerificationOverloaded => "verification_overloaded",
             Self::SignatureInvalid => "signature_invalid",
             Self::NoSubject => "no_subject",
             Self::NoExpiry => "no_expiry",
@@ -241,7 +245,7 @@ impl IdentityError {
     #[must_use]
     pub fn is_outage(&self) -> bool {
         match self {
-            Self::KeysUnavailable | Self::RevocationsUnknown(_) => true,
+            Self::KeysUnavailable | Self::VerificationOverloaded | Self::RevocationsUnknown(_) => true,
             Self::Bound(error) => error.is_outage(),
             _ => false,
         }

@@ -12,6 +12,7 @@ use super::jwk::{self, Key};
 use super::jwt::Unverified;
 use super::keyring::{Keyring, Pace};
 use super::settings::{self, Keys};
+use super::verification::Verification;
 use super::{IdentityError, IdentitySetupError};
 use crate::clock;
 
@@ -65,13 +66,14 @@ impl Issuer {
     pub(super) async fn verify(
         &self,
         token: &Unverified<'_>,
+        verification: &Verification,
         now: Instant,
         deadline: Instant,
     ) -> Result<(Token, u64), IdentityError> {
         if !self.settings.takes_type(token.header.typ.as_deref()) {
             return Err(IdentityError::WrongType);
         }
-        let generation = self.verify_signature(token, now, deadline).await?;
+        let generation = self.verify_signature(token, verification, now, deadline).await?;
         Ok((claims::read(&token.claims, &self.settings)?, generation))
     }
 
@@ -79,6 +81,7 @@ impl Issuer {
     pub(super) async fn verify_signature(
         &self,
         token: &Unverified<'_>,
+        verification: &Verification,
         now: Instant,
         deadline: Instant,
     ) -> Result<u64, IdentityError> {
@@ -90,16 +93,8 @@ impl Issuer {
         // A shared secret is one key, whatever name the issuer has for it.
         let kid = token.header.kid.as_deref().filter(|_| self.background.is_some());
         let (keys, generation) = self.keyring.find(kid, algorithm, now, deadline).await?;
-        let verifies = |key: &Key| {
-            let verified = jsonwebtoken::crypto::verify(
-                token.signature,
-                token.signed.as_bytes(),
-                &key.verifying,
-                algorithm,
-            );
-            verified.unwrap_or(false)
-        };
-        if keys.iter().any(verifies) {
+        let turn = verification.turn(deadline).await?;
+        if turn.verifies(token, &keys, algorithm) {
             Ok(generation)
         } else {
             Err(IdentityError::SignatureInvalid)

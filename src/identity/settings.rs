@@ -19,7 +19,7 @@ pub struct Settings {
     pub gateways: Vec<TrustedGateway>,
     /// Workload identities.
     pub spiffe: Spiffe,
-    /// How many verified tokens are remembered, counted in kilobytes of claims (a usual token is one or two).
+    /// How many verified tokens are remembered, counted in kilobytes of what is kept of them (a usual token is one or two).
     /// Default: 10000; 0: every token is verified every time.
     pub verified_tokens: u32,
 }

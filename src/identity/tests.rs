@@ -6,6 +6,7 @@
 )]
 
 mod bound;
+mod floods;
 mod gateway_claims;
 mod https;
 mod issuer;

@@ -5,15 +5,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use aws_lc_rs::digest;
 use jiff::Timestamp;
-use quick_cache::sync::Cache;
 use serde_json::{Map, Value};
 
 use super::claims::{self, Token};
 use super::issuer::{self, Issuer};
 use super::jwt::{self, Unverified};
+use super::known::{Fingerprint, Known, fingerprint};
 use super::settings::{self, Settings};
+use super::verification::Verification;
 use super::{IdentityError, IdentitySetupError};
 use crate::exchange::Exchange;
 use crate::inventory::Server;
@@ -24,7 +24,8 @@ pub(super) struct Tokens {
     pub(super) issuers: Vec<Issuer>,
     /// Where each `iss` stands in `issuers`.
     by_iss: HashMap<String, usize>,
-    pub(super) verified: Cache<[u8; 32], Arc<Verified>, InKilobytes>,
+    pub(super) known: Arc<Known>,
+    pub(super) verification: Verification,
     /// The longest that any issuer allows.
     longest_token: usize,
 }
@@ -37,14 +38,23 @@ pub(super) struct Verified {
     /// Where its issuer stands in [`Tokens::issuers`].
     pub(super) issuer: usize,
     generation: u64,
+    /// When nobody takes it any more, in seconds since 1970: `exp`, and what its issuer's clock may be off.
+    pub(super) useless_from: i64,
 }
 
-#[derive(Debug, Clone)]
-pub(super) struct InKilobytes;
+impl Verified {
+    fn new(token: Token, issuer: usize, settings: &settings::Issuer, generation: u64) -> Self {
+        Self {
+            useless_from: token.times.useless_from(settings),
+            token,
+            issuer,
+            generation,
+        }
+    }
 
-impl quick_cache::Weighter<[u8; 32], Arc<Verified>> for InKilobytes {
-    fn weight(&self, _: &[u8; 32], verified: &Arc<Verified>) -> u64 {
-        verified.token.kilobytes()
+    /// About how much memory it takes.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Self>().saturating_add(self.token.heap_bytes())
     }
 }
 
@@ -62,11 +72,11 @@ impl Tokens {
             issuer.asked_once().await;
         }
         let longest_token = issuers.iter().map(|issuer| issuer.settings.max_token_bytes).max();
-        let capacity = settings.verified_tokens;
         Ok(Self {
             issuers,
             by_iss,
-            verified: Cache::with_weighter(capacity as usize, capacity.into(), InKilobytes),
+            known: Known::start(settings.verified_tokens),
+            verification: Verification::new(),
             longest_token: longest_token.unwrap_or_else(settings::default_max_token_bytes),
         })
     }
@@ -93,7 +103,7 @@ impl Tokens {
         if let Some(known) = self.known(&key, exchange.started) {
             let accepted = self.accept(&known, server, now);
             if accepted == Err(IdentityError::Expired) {
-                self.verified.remove(&key);
+                self.known.expire(&key);
             }
             return accepted.map(|()| known);
         }
@@ -103,15 +113,16 @@ impl Tokens {
             return Err(IdentityError::TokenTooLarge);
         }
         let (token, generation) = issuer
-            .verify(&unverified, exchange.started, exchange.deadline)
+            .verify(
+                &unverified,
+                &self.verification,
+                exchange.started,
+                exchange.deadline,
+            )
             .await?;
-        let verified = Arc::new(Verified {
-            token,
-            issuer: index,
-            generation,
-        });
+        let verified = Arc::new(Verified::new(token, index, &issuer.settings, generation));
         self.accept(&verified, server, now)?;
-        self.verified.insert(key, Arc::clone(&verified));
+        self.known.remember(key, Arc::clone(&verified));
         Ok(verified)
     }
 
@@ -124,20 +135,20 @@ impl Tokens {
         now: Timestamp,
     ) -> Result<Arc<Verified>, IdentityError> {
         let (index, issuer) = self.issuer_of(claims, server)?;
-        let verified = Verified {
-            token: claims::read(claims, &issuer.settings)?,
-            issuer: index,
-            generation: 0,
-        };
+        let token = claims::read(claims, &issuer.settings)?;
+        let verified = Verified::new(token, index, &issuer.settings, 0);
         self.accept(&verified, server, now)?;
         Ok(Arc::new(verified))
     }
 
     /// A token verified before, with the keys that its issuer still has.
-    fn known(&self, key: &[u8; 32], now: Instant) -> Option<Arc<Verified>> {
-        let known = self.verified.get(key)?;
-        let keys = self.issuers.get(known.issuer)?.keyring.current(now)?;
-        (keys.generation == known.generation).then_some(known)
+    fn known(&self, key: &Fingerprint, now: Instant) -> Option<Arc<Verified>> {
+        let holds = |known: &Verified| {
+            let issuer = self.issuers.get(known.issuer);
+            let keys = issuer.and_then(|issuer| issuer.keyring.current(now));
+            keys.is_some_and(|keys| keys.generation == known.generation)
+        };
+        self.known.find(key, holds)
     }
 
     /// Which issuer a token says that it is from. Only its keys can make that true.
@@ -176,14 +187,4 @@ impl Tokens {
 pub(super) fn takes(server: &Server, issuer: &Issuer) -> bool {
     let named = |name: &String| *name == issuer.settings.name || *name == issuer.settings.issuer;
     server.issuers.is_empty() || server.issuers.iter().any(named)
-}
-
-/// A token isn't kept: its SHA-256 is enough to know it again.
-fn fingerprint(token: &str) -> [u8; 32] {
-    let digest = digest::digest(&digest::SHA256, token.as_bytes());
-    let mut key = [0; 32];
-    key.iter_mut()
-        .zip(digest.as_ref())
-        .for_each(|(to, from)| *to = *from);
-    key
 }

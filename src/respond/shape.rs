@@ -142,7 +142,11 @@ pub const fn of(reason: Reason) -> Shape {
         | R::WorkloadForeignTrustDomain
         | R::WorkloadDisagrees
         | R::CertificateNotVouchedFor => refused(403),
-        R::KeysUnavailable | R::RevocationsUnknown | R::ReplaysUnknown | R::ReplaysForgotten => down(),
+        R::KeysUnavailable
+        | R::VerificationOverloaded
+        | R::RevocationsUnknown
+        | R::ReplaysUnknown
+        | R::ReplaysForgotten => down(),
         R::HeaderMissing | R::HeaderMismatch | R::HeaderInvalid | R::VersionMismatch => {
             http(400, HEADER_MISMATCH)
         }

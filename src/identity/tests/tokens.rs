@@ -514,7 +514,7 @@ async fn a_remembered_token_is_forgotten_when_it_expires_and_is_still_asked_for_
         world.verifier.identify(&token, server, time).await.map(|_| ())
     };
     assert_eq!(identify(&here, at(0)).await, Ok(()));
-    assert_eq!(world.verifier.tokens.verified.len(), 1);
+    assert_eq!(world.verifier.cache_numbers().tokens, 1);
     let mut elsewhere = here.clone();
     elsewhere.resource = "https://mcp.example/git".to_owned();
     assert_eq!(
@@ -528,7 +528,7 @@ async fn a_remembered_token_is_forgotten_when_it_expires_and_is_still_asked_for_
     );
     assert_eq!(identify(&here, at(329)).await, Ok(()));
     assert_eq!(identify(&here, at(330)).await, Err(IdentityError::Expired));
-    assert_eq!(world.verifier.tokens.verified.len(), 0);
+    assert_eq!(world.verifier.cache_numbers().tokens, 0);
     assert_eq!(identify(&here, at(330)).await, Err(IdentityError::Expired));
 }
 
@@ -550,7 +550,7 @@ async fn nothing_is_remembered_where_that_is_configured() {
         let user = user(&verifier, &key.token(&header(), &claims)).await;
         assert_eq!(user.is_ok(), exp > NOW);
     }
-    assert_eq!(verifier.tokens.verified.len(), 0);
+    assert_eq!(verifier.cache_numbers().tokens, 0);
 }
 
 #[tokio::test]
@@ -575,11 +575,9 @@ async fn tokens_never_seen_before_take_no_more_memory_than_configured() {
         let token = key.token(&json!({ "alg": "HS256", "typ": "JWT" }), &claims);
         assert!(user(&verifier, &token).await.is_ok());
     }
-    assert!(
-        verifier.tokens.verified.weight() <= 100,
-        "{}",
-        verifier.tokens.verified.weight()
-    );
+    let numbers = verifier.cache_numbers();
+    assert!(numbers.bytes <= 100 * 1024, "{numbers:?}");
+    assert_eq!(numbers.tokens as u64 + numbers.evicted, 1000, "{numbers:?}");
 }
 
 fn der(raw: &[u8]) -> Vec<u8> {
