@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::identity::{Caller, IdentityError};
-use crate::inventory::{HeaderError, RouteError};
+use crate::inventory::{HeaderError, RouteError, Server};
 use crate::mcp;
 use crate::policy::{AskError, Fired, Outcome, StepUp, Verdict};
 
@@ -116,13 +116,12 @@ pub struct Asked {
 /// No calls, no principals or any principal not allowed: denied. The first call that is denied is the one
 /// that the denial names.
 #[must_use]
-pub fn decide(calls: &[mcp::Call], caller: &Caller, asked: Vec<Asked>) -> Decision {
+pub fn decide(server: &Server, calls: &[mcp::Call], caller: &Caller, asked: Vec<Asked>) -> Decision {
     // A count that doesn't add up means that something was not asked about.
     if calls.is_empty() || calls.len() != asked.len() {
         return Denial::Unavailable(Reason::Internal).into();
     }
-    let principals =
-        usize::from(caller.user.is_some()).saturating_add(usize::from(caller.workload.is_some()));
+    let principals = caller.principals(server);
     let mut permitted_calls = Vec::with_capacity(calls.len());
     for (index, (call, asked)) in calls.iter().zip(asked).enumerate() {
         match permitted(asked, principals) {

@@ -24,13 +24,14 @@ use tokens::{Tokens, Verified};
 use workload::{Found, Workloads};
 
 pub use bound::BoundError;
-pub use caller::{Caller, User, Workload};
+pub use caller::{Acting, Actor, Agent, Caller, User, Workload};
 pub use error::{IdentityError, IdentitySetupError};
 pub use known::CacheNumbers;
 pub use settings::Settings;
 pub use soundness::Unsound;
 pub use verification::{AlgorithmNumbers, VerificationNumbers};
 
+mod actor;
 mod bound;
 pub mod caller;
 mod claim_path;
@@ -112,8 +113,10 @@ impl Verifier {
         server: &Server,
         now: Timestamp,
     ) -> Result<Caller, IdentityError> {
-        let user = self.user(exchange, server, now).await?;
-        if user.is_none() && server.require.contains(&Requirement::User) {
+        let token = self.unrevoked(exchange, server, now).await?;
+        // An actor comes with a token, too.
+        let by_token = [Requirement::User, Requirement::Actor];
+        if token.is_none() && server.require.iter().any(|required| by_token.contains(required)) {
             return Err(IdentityError::NoCredential);
         }
         let workload = match self.workloads.find(exchange, &self.gateways)? {
@@ -122,23 +125,30 @@ impl Verifier {
             Found::Nothing { untrusted: true } => return Err(IdentityError::GatewayNotTrusted),
             Found::Nothing { untrusted: false } => return Err(IdentityError::WorkloadMissing),
         };
-        Ok(Caller { user, workload })
+        let token = token.as_deref().map(|verified| &verified.token);
+        let actor = token.and_then(|token| token.actor.clone());
+        actor::check(actor.as_deref(), workload.as_deref(), &self.workloads, server)?;
+        Ok(Caller {
+            user: token.map(|token| Arc::clone(&token.user)),
+            workload,
+            actor,
+        })
     }
 
-    /// The person of the access token, if one was sent.
-    async fn user(
+    /// The access token, if one was sent, unless it was revoked.
+    async fn unrevoked(
         &self,
         exchange: &Exchange,
         server: &Server,
         now: Timestamp,
-    ) -> Result<Option<Arc<User>>, IdentityError> {
+    ) -> Result<Option<Arc<Verified>>, IdentityError> {
         let token = self.token(exchange, server, now).await?;
         if let Some(verified) = &token {
             let revocable = &verified.token.revocable;
             let checked = revocable.check(&*self.store, exchange.started, exchange.deadline);
             checked.await?;
         }
-        Ok(token.map(|verified| Arc::clone(&verified.token.user)))
+        Ok(token)
     }
 
     /// The token that was sent, or what a trusted gateway says of it; where there are both, they must agree.
@@ -160,12 +170,7 @@ impl Verifier {
         let verified = self.tokens.verify(sent.token, exchange, server, now).await?;
         self.presented(&verified, Some(sent), exchange, server, now)
             .await?;
-        let user = &verified.token.user;
-        let is_theirs = |claims: &Map<String, Value>| {
-            claims.get("iss").is_some_and(|iss| *iss == user.issuer)
-                && claims.get("sub").is_some_and(|sub| *sub == user.subject)
-        };
-        if payload.is_some_and(|claims| !is_theirs(claims)) {
+        if payload.is_some_and(|claims| !verified.token.has(claims)) {
             return Err(IdentityError::ClaimsDisagree);
         }
         Ok(Some(verified))

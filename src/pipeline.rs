@@ -136,7 +136,7 @@ impl Pipeline {
             .ok_or(Denial::Unavailable(Reason::Internal))?;
         let policies = self.policies.current();
         let asked = ask(&policies, server, message, case);
-        let decision = decide::decide(case.calls(), &case.caller, asked);
+        let decision = decide::decide(server, case.calls(), &case.caller, asked);
         let headers = argument_headers(&policies, server, message);
         case.policies = Some(policies);
         case.marks.asked = Some(clock::instant());

@@ -57,6 +57,7 @@ pub fn default_server(name: &str) -> Result<Server, NameError> {
         name,
         require: vec![Requirement::User, Requirement::Workload],
         issuers: Vec::new(),
+        proxied_actors: false,
         denials: Denials::default(),
         disclosure: Disclosure::default(),
         scopes: Vec::new(),

@@ -107,6 +107,9 @@ fn metadata_of(outcome: &str, reason: Reason, about: &About<'_>) -> Map<String, 
     if let Some(workload) = &about.caller.workload {
         put("workload", headers::visible(workload.spiffe_id.as_str()));
     }
+    if let Some(actor) = &about.caller.actor {
+        put("actor", headers::visible(actor.key()));
+    }
     metadata
 }
 

@@ -207,10 +207,12 @@ fn ask(set: &PolicySet, sampled: &Sampled<'_>, arguments: &Value) -> Result<bool
         token_id: None,
         login_session: None,
         expires: Timestamp::MAX,
+        authenticated: None,
     };
     let caller = Caller {
         user: Some(Arc::new(user)),
         workload: None,
+        actor: None,
     };
     let operation = Operation::ToolsCall {
         tool: sampled.tool.name.clone(),

@@ -129,7 +129,12 @@ impl Warm {
             may_know: true,
             missing: None,
         };
-        decide::decide(std::slice::from_ref(&self.call), &self.caller, vec![asked])
+        decide::decide(
+            &self.server,
+            std::slice::from_ref(&self.call),
+            &self.caller,
+            vec![asked],
+        )
     }
 }
 

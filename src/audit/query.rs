@@ -25,6 +25,8 @@ pub struct Entry {
     pub user: Person,
     /// The workload's SPIFFE ID.
     pub workload: String,
+    /// Who acts for the person.
+    pub actor: String,
     /// The outcome that an earlier record has wrongly.
     pub corrects: Option<String>,
 }
@@ -46,6 +48,8 @@ pub struct Filter {
     pub user: Option<String>,
     /// The SPIFFE ID, or what it begins with, up to a `/`.
     pub workload: Option<String>,
+    /// Who acts for the person: all of it, or what it begins with, up to a `/`.
+    pub actor: Option<String>,
     /// The tool of a `tools/call`.
     pub tool: Option<String>,
     /// `<server>/<tool>`, or a method.
@@ -109,6 +113,10 @@ impl Filter {
                 .workload
                 .as_deref()
                 .is_none_or(|workload| is_below(workload, &entry.workload))
+            && self
+                .actor
+                .as_deref()
+                .is_none_or(|actor| is_below(actor, &entry.actor))
             && self
                 .since
                 .is_none_or(|since| entry.time.is_some_and(|time| time >= since))

@@ -48,6 +48,12 @@ pub struct Record {
     /// The workload's SPIFFE ID.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "bounded_option")]
     pub workload: Option<String>,
+    /// Who acts for the person: a SPIFFE ID, or an agent's name.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "bounded_option")]
+    pub actor: Option<String>,
+    /// Those who acted before, the latest first.
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "bounded_list")]
+    pub actors: Vec<String>,
     /// The tenant.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "bounded_option")]
     pub tenant: Option<String>,
@@ -102,7 +108,7 @@ pub struct PolicyEffect {
     /// Its `@id`.
     #[serde(serialize_with = "bounded")]
     pub id: String,
-    /// Whom it was asked about: `user` or `workload`.
+    /// Whom it was asked about: `user`, `workload` or `actor`.
     pub principal: &'static str,
     /// What it did: for instance `permit`, `forbid`, `error`, `shadow`.
     pub effect: &'static str,
@@ -202,6 +208,11 @@ fn bounded_option<S: Serializer>(text: &Option<String>, serializer: S) -> Result
         Some(text) => bounded(text, serializer),
         None => serializer.serialize_none(),
     }
+}
+
+/// As long as the reader of tokens lets a chain of actors be.
+fn bounded_list<S: Serializer>(texts: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(texts.iter().map(|text| clipped(text)))
 }
 
 fn microseconds<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {

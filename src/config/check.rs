@@ -166,6 +166,11 @@ fn of_identities(config: &Config, server: &Server) -> Vec<(&'static str, String,
         let message = format!("`{name}` requires nobody: every call would be denied or anonymous");
         found.push(("require", message, "require `user`, `workload` or both"));
     }
+    if server.require.contains(&Requirement::Actor) && identity.issuers.is_empty() {
+        let message =
+            format!("`{name}` requires an actor, but there is no issuer whose tokens could name one");
+        found.push(("require", message, "add an issuer to `identity.issuers`"));
+    }
     if server.require.contains(&Requirement::User) && identity.issuers.is_empty() {
         let message =
             format!("`{name}` requires a user, but there is no issuer whose tokens could prove one");

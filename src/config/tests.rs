@@ -169,6 +169,8 @@ fn the_example_is_sound_and_holds_the_defaults() {
     assert_eq!(audit, AuditSettings::default());
     let mut issuer = config.identity.issuers[0].clone();
     (issuer.ca_file, issuer.algorithms) = (None, Vec::new());
+    issuer.clients.clear();
+    issuer.actor_issuers.clear();
     assert_eq!(
         issuer,
         identity::settings::Issuer::new("keycloak", "https://id.example/realms/mcp")
@@ -182,7 +184,8 @@ fn the_example_names_every_key() {
     let mut paths = Vec::new();
     maps(&example, "", &mut paths);
     let mut probed = 0;
-    for path in paths {
+    // The keys of `clients` are names of one's own.
+    for path in paths.into_iter().filter(|path| !path.ends_with("/clients")) {
         let mut changed = example.clone();
         let map = changed.pointer_mut(&path).unwrap().as_object_mut().unwrap();
         map.insert("zzzzzz".to_owned(), serde_json::Value::Null);

@@ -74,7 +74,19 @@ reasons! {
     WrongAudience "wrong_audience" "The token was not issued for this server";
     BoundTokenWithoutProof "bound_token_without_proof" "The token is bound to a key, and no proof came with it";
     ClaimMalformed "claim_malformed" "A claim of the token has another type than it must have";
-    ClaimsDisagree "claims_disagree" "The token and the gateway's claims name different users";
+    ClaimsDisagree "claims_disagree" "The token and the gateway's claims are not the same";
+    AuthenticatedInFuture "authenticated_in_future" "The token says that its user will log in later than now";
+    ClientNotListed "client_not_listed" "The client that the token was issued to is not one of those that are listed";
+    ScopeExceedsClient "scope_exceeds_client" "The token has a scope that its client may not have";
+
+    // Who is calling: the actor.
+    ActorMissing "actor_missing" "The server requires an actor, and the token names none";
+    ActorMalformed "actor_malformed" "The `act` of the token names nobody";
+    TooManyActors "too_many_actors" "The token names more actors than are read";
+    ActorIssuerNotAccepted "actor_issuer_not_accepted" "The actor is of an issuer whose actors the token's issuer may not name";
+    ActorForeignTrustDomain "actor_foreign_trust_domain" "The actor is a workload of a trust domain that is not accepted";
+    ActorAmbiguous "actor_ambiguous" "The `act` of the token and the client that it was issued to are different actors";
+    ActorDisagrees "actor_disagrees" "The actor is a workload, and another workload calls";
 
     // Who is calling: what was revoked.
     TokenRevoked "token_revoked" "The token was revoked";

@@ -4,7 +4,7 @@
 use crate::identity::{BoundError, IdentityError};
 use crate::inventory::RouteError;
 use crate::mcp::Refusal;
-use crate::policy::{AskError, Outcome, StepUp};
+use crate::policy::{AskError, Outcome};
 
 use super::{Denial, Reason};
 
@@ -20,9 +20,8 @@ impl Denial {
             Self::Identity(error) => of_identity(*error),
             Self::Ask { error, .. } => of_ask(error),
             Self::Policy {
-                missing: Some(StepUp { acr: Some(_), .. }),
-                ..
-            } => Reason::InsufficientLogin,
+                missing: Some(step), ..
+            } if step.is_login() => Reason::InsufficientLogin,
             Self::Policy { missing: Some(_), .. } => Reason::InsufficientScope,
             Self::Policy { verdicts, .. } => of_outcomes(verdicts.iter().map(|verdict| verdict.outcome)),
             Self::UnknownMethod { .. } => Reason::UnknownMethod,
@@ -150,6 +149,16 @@ const fn of_identity(error: IdentityError) -> Reason {
         IdentityError::ClientRevoked => Reason::ClientRevoked,
         IdentityError::IssuerNotBefore => Reason::IssuerNotBefore,
         IdentityError::RevocationsUnknown(_) => Reason::RevocationsUnknown,
+        IdentityError::AuthenticatedInFuture => Reason::AuthenticatedInFuture,
+        IdentityError::ClientNotListed => Reason::ClientNotListed,
+        IdentityError::ScopeExceedsClient => Reason::ScopeExceedsClient,
+        IdentityError::ActorMissing => Reason::ActorMissing,
+        IdentityError::ActorMalformed => Reason::ActorMalformed,
+        IdentityError::TooManyActors => Reason::TooManyActors,
+        IdentityError::ActorIssuerNotAccepted => Reason::ActorIssuerNotAccepted,
+        IdentityError::ActorForeignTrustDomain => Reason::ActorForeignTrustDomain,
+        IdentityError::ActorAmbiguous => Reason::ActorAmbiguous,
+        IdentityError::ActorDisagrees => Reason::ActorDisagrees,
         IdentityError::WorkloadMissing => Reason::WorkloadMissing,
         IdentityError::GatewayNotTrusted => Reason::GatewayNotTrusted,
         IdentityError::WorkloadMalformed(_) => Reason::WorkloadMalformed,

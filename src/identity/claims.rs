@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 use super::bound::{self, Bound};
 use super::error::Claim;
 use super::revocation::Revocable;
-use super::settings::{self, ClaimPath, Tenants};
-use super::{IdentityError, User};
+use super::settings::{self, ClaimPath, Tenants, UnlistedClients};
+use super::{Actor, IdentityError, User, actor};
 
 /// What an access token says, read but for what depends on the server and the time.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub(super) struct Token {
     pub(super) revocable: Revocable,
     /// What its presenter must prove.
     pub(super) bound: Bound,
+    /// Who acts for the user.
+    pub(super) actor: Option<Arc<Actor>>,
 }
 
 /// When a token holds, in seconds since 1970.
@@ -32,6 +34,7 @@ pub(super) struct Times {
     exp: i64,
     nbf: Option<i64>,
     iat: Option<i64>,
+    auth_time: Option<i64>,
 }
 
 type Claims = Map<String, Value>;
@@ -57,11 +60,13 @@ pub(super) fn read(claims: &Claims, settings: &settings::Issuer) -> Result<Token
     }
     let times = Times::read(claims)?;
     let user = Arc::new(user(claims, settings, times)?);
+    check_client(&user, settings)?;
     Ok(Token {
         times,
         bound,
         audiences: audiences(claims)?,
         revocable: Revocable::new(&user, times.iat),
+        actor: actor::read(claims, user.client_id.as_deref(), settings)?,
         user,
     })
 }
@@ -72,6 +77,7 @@ impl Times {
             exp: seconds(claims, "exp", Claim::Exp)?.ok_or(IdentityError::NoExpiry)?,
             nbf: seconds(claims, "nbf", Claim::Nbf)?,
             iat: seconds(claims, "iat", Claim::Iat)?,
+            auth_time: seconds(claims, "auth_time", Claim::AuthTime)?,
         })
     }
 
@@ -89,6 +95,10 @@ impl Times {
         let latest_start = now.saturating_add(skew);
         if self.iat.is_some_and(|iat| iat > latest_start) {
             return Err(IdentityError::IssuedInFuture);
+        }
+        // A login ahead of the clock would stay fresh for longer than it is.
+        if self.auth_time.is_some_and(|auth_time| auth_time > latest_start) {
+            return Err(IdentityError::AuthenticatedInFuture);
         }
         if self.nbf.is_some_and(|nbf| nbf > latest_start) {
             return Err(IdentityError::NotYetValid);
@@ -111,6 +121,19 @@ impl Token {
             }
         };
         self.audiences.iter().any(|audience| audience == resource) && self.audiences.iter().all(tolerated)
+    }
+
+    /// Whether these are the claims of this very token, and not of another of the same user's.
+    pub(super) fn has(&self, claims: &Claims) -> bool {
+        let user = &self.user;
+        let says = |name: &str, known: Option<&str>| claims.get(name).and_then(Value::as_str) == known;
+        let client = ["azp", "client_id"].into_iter().find_map(|name| claims.get(name));
+        says("iss", Some(&user.issuer))
+            && says("sub", Some(&user.subject))
+            && says("jti", user.token_id.as_deref())
+            && says("sid", user.login_session.as_deref())
+            && client.and_then(Value::as_str) == user.client_id.as_deref()
+            && seconds(claims, "exp", Claim::Exp) == Ok(Some(self.times.exp))
     }
 
     /// About how much memory it takes besides itself.
@@ -141,7 +164,16 @@ impl Token {
             .chain(optional.into_iter().flatten())
             .map(|text| text.capacity().saturating_add(ALLOCATION));
         let own = size_of::<User>().saturating_add(ALLOCATION);
-        listed.chain(texts).fold(own, usize::saturating_add)
+        let actor = self.actor.iter().flat_map(|actor| {
+            // An agent's key, its issuer and its name: no more than twice the key.
+            let names = actor.key().len().saturating_mul(2);
+            let earlier = actor.earlier.iter().map(|text| {
+                let text = text.capacity().saturating_add(ALLOCATION);
+                text.saturating_add(size_of::<String>())
+            });
+            earlier.chain([size_of::<Actor>(), names, ALLOCATION.saturating_mul(4)])
+        });
+        listed.chain(texts).chain(actor).fold(own, usize::saturating_add)
     }
 }
 
@@ -173,6 +205,21 @@ fn audiences(claims: &Claims) -> Result<Vec<String>, IdentityError> {
     .ok_or(IdentityError::WrongAudience)
 }
 
+/// Whether the client that a token was issued to may have it, with its scopes.
+fn check_client(user: &User, settings: &settings::Issuer) -> Result<(), IdentityError> {
+    let client = user.client_id.as_ref().and_then(|id| settings.clients.get(id));
+    match (client, settings.unlisted_clients) {
+        (None, UnlistedClients::Refuse) => Err(IdentityError::ClientNotListed),
+        (None, UnlistedClients::Take) => Ok(()),
+        (Some(client), _) => match &client.max_scopes {
+            Some(most) if user.scopes.iter().any(|scope| !most.contains(scope)) => {
+                Err(IdentityError::ScopeExceedsClient)
+            }
+            _ => Ok(()),
+        },
+    }
+}
+
 fn user(claims: &Claims, settings: &settings::Issuer, times: Times) -> Result<User, IdentityError> {
     let paths = &settings.claims;
     let subject = claims
@@ -181,6 +228,8 @@ fn user(claims: &Claims, settings: &settings::Issuer, times: Times) -> Result<Us
         .filter(|sub| !sub.is_empty());
     let subject = subject.ok_or(IdentityError::NoSubject)?;
     let expires = Timestamp::from_second(times.exp).map_err(|_| IdentityError::ClaimMalformed(Claim::Exp))?;
+    let authenticated = times.auth_time.map(Timestamp::from_second).transpose();
+    let authenticated = authenticated.map_err(|_| IdentityError::ClaimMalformed(Claim::AuthTime))?;
     Ok(User {
         issuer: settings.issuer.clone(),
         subject: subject.to_owned(),
@@ -195,6 +244,7 @@ fn user(claims: &Claims, settings: &settings::Issuer, times: Times) -> Result<Us
         token_id: text(claims, "jti", Claim::TokenId)?,
         login_session: text(claims, "sid", Claim::LoginSession)?,
         expires,
+        authenticated,
     })
 }
 

@@ -95,7 +95,7 @@ pub enum IdentityError {
     /// A claim that becomes part of the user has another type than it must have.
     #[error("a claim of the token has another type than it must have: {0}")]
     ClaimMalformed(Claim),
-    /// The token and the claims that the gateway verified name different users.
+    /// The claims that the gateway verified are another token's.
     #[error("the token and the gateway's claims disagree")]
     ClaimsDisagree,
     /// This one token was revoked, by its `jti`.
@@ -116,6 +116,36 @@ pub enum IdentityError {
     /// What is revoked could not be found out: an outage, not the caller's fault.
     #[error("what was revoked can't be told: {0}")]
     RevocationsUnknown(StateError),
+    /// `auth_time` is ahead of the clock: a login that would stay fresh for longer than it is.
+    #[error("the token's login is in the future")]
+    AuthenticatedInFuture,
+    /// `unlisted_clients: refuse`, and `clients` doesn't have the token's.
+    #[error("the client that the token was issued to is not listed")]
+    ClientNotListed,
+    /// A scope that `clients.<id>.max_scopes` doesn't have.
+    #[error("the token has a scope that its client may not have")]
+    ScopeExceedsClient,
+    /// The server requires an actor, and the token names none.
+    #[error("the token names nobody who acts for its user")]
+    ActorMissing,
+    /// `act`, or an `act` within it, isn't an object with `sub` or `client_id` (RFC 8693 §4.1).
+    #[error("the token's `act` names nobody")]
+    ActorMalformed,
+    /// More than eight actors, each within the other.
+    #[error("the token names too many actors")]
+    TooManyActors,
+    /// The current actor has an `iss` that is neither the token's nor one of `actor_issuers`.
+    #[error("the token's issuer may not name actors of that issuer")]
+    ActorIssuerNotAccepted,
+    /// The current actor is a workload of a trust domain that isn't configured.
+    #[error("the actor's trust domain is not accepted")]
+    ActorForeignTrustDomain,
+    /// `act` names one actor, and the token was issued to a client that is another.
+    #[error("the token's `act` and its client are different actors")]
+    ActorAmbiguous,
+    /// The current actor is a workload, and another workload calls.
+    #[error("the actor and the workload that calls are different")]
+    ActorDisagrees,
     /// The server requires a workload and nothing names one.
     #[error("no workload identity came with the call")]
     WorkloadMissing,
@@ -189,6 +219,8 @@ pub enum Claim {
     Nbf,
     #[error("iat")]
     Iat,
+    #[error("auth_time")]
+    AuthTime,
 }
 
 impl IdentityError {
@@ -231,6 +263,16 @@ impl IdentityError {
             Self::ClientRevoked => "client_revoked",
             Self::IssuerNotBefore => "issuer_not_before",
             Self::RevocationsUnknown(_) => "revocations_unknown",
+            Self::AuthenticatedInFuture => "authenticated_in_future",
+            Self::ClientNotListed => "client_not_listed",
+            Self::ScopeExceedsClient => "scope_exceeds_client",
+            Self::ActorMissing => "actor_missing",
+            Self::ActorMalformed => "actor_malformed",
+            Self::TooManyActors => "too_many_actors",
+            Self::ActorIssuerNotAccepted => "actor_issuer_not_accepted",
+            Self::ActorForeignTrustDomain => "actor_foreign_trust_domain",
+            Self::ActorAmbiguous => "actor_ambiguous",
+            Self::ActorDisagrees => "actor_disagrees",
             Self::WorkloadMissing => "workload_missing",
             Self::GatewayNotTrusted => "gateway_not_trusted",
             Self::WorkloadMalformed(_) => "workload_malformed",

@@ -1,5 +1,6 @@
 //! What the configuration says of issuers, gateways and trust domains.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -91,6 +92,38 @@ pub struct Issuer {
     /// Which claims say what about the user. Default: as Keycloak writes them.
     #[serde(default)]
     pub claims: Claims,
+    /// What is known of its OAuth clients, by client id (a token's `azp` or `client_id`). Default: nothing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub clients: BTreeMap<String, Client>,
+    /// Whether tokens of clients that `clients` doesn't list are taken. Default: `take`.
+    #[serde(default)]
+    pub unlisted_clients: UnlistedClients,
+    /// Other issuers whose actors its tokens may name as the current one (`act.iss`). Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub actor_issuers: Vec<String>,
+}
+
+/// What is known of an OAuth client of an issuer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Client {
+    /// Whether it acts for the users of its tokens, rather than being what a person logs in with: then it is the actor of a
+    /// token without `act`. Default: false.
+    pub actor: bool,
+    /// All the scopes that its tokens may have. Default: any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_scopes: Option<BTreeSet<String>>,
+}
+
+/// What becomes of tokens of clients that aren't listed, and of those that name no client.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnlistedClients {
+    /// They are taken, with whatever scopes.
+    #[default]
+    Take,
+    /// They are refused.
+    Refuse,
 }
 
 impl Issuer {
@@ -115,6 +148,9 @@ impl Issuer {
             max_key_age: default_max_key_age(),
             ca_file: None,
             claims: Claims::default(),
+            clients: BTreeMap::new(),
+            unlisted_clients: UnlistedClients::default(),
+            actor_issuers: Vec::new(),
         }
     }
 

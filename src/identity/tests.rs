@@ -5,6 +5,7 @@
     reason = "a test that overflows fails, as it should"
 )]
 
+mod actors;
 mod bound;
 mod floods;
 mod gateway_claims;

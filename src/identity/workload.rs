@@ -70,14 +70,15 @@ impl Workloads {
             });
         };
         let spiffe_id = SpiffeId::parse(id).map_err(IdentityError::WorkloadMalformed)?;
-        if !self
-            .trust_domains
-            .iter()
-            .any(|domain| domain == spiffe_id.trust_domain())
-        {
+        if !self.accepts(spiffe_id.trust_domain()) {
             return Err(IdentityError::WorkloadForeignTrustDomain);
         }
         Ok(Found::Workload(Workload { spiffe_id }))
+    }
+
+    /// Whether workloads of this trust domain are taken.
+    pub(super) fn accepts(&self, trust_domain: &str) -> bool {
+        self.trust_domains.iter().any(|domain| domain == trust_domain)
     }
 }
 

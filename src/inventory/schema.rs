@@ -17,7 +17,7 @@ use super::{Inventory, ServerName, ServerTools, Tool};
 /// The action group of every tool.
 pub const CALL_GROUP: &str = "tools/call";
 /// The entity types of principals.
-pub const PRINCIPALS: [&str; 2] = ["User", "Workload"];
+pub const PRINCIPALS: [&str; 3] = ["User", "Workload", "Agent"];
 /// The entity type of tools.
 pub const RESOURCE: &str = "Tool";
 /// The attribute of the context that holds the arguments.
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     const BASE: &str = r#"
-        entity User, Workload;
+        entity User, Workload, Agent;
         entity Tool;
         type RequestInfo = { version: String };
         action "tools/call";

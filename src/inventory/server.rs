@@ -13,7 +13,7 @@ pub struct Server {
     pub name: ServerName,
     /// Its resource identifier (RFC 8707): the URL that clients connect to, and the audience of their tokens.
     pub resource: String,
-    /// Which identities a call must bring. Both by default.
+    /// Which identities a call must bring. User and workload by default.
     #[serde(default = "both")]
     pub require: Vec<Requirement>,
     /// The issuers whose tokens are taken here; empty: every configured one.
@@ -25,6 +25,9 @@ pub struct Server {
     /// Which proofs of a key are taken.
     #[serde(default)]
     pub dpop: Dpop,
+    /// Whether an actor that is a workload may come over the connection of another workload. Default: false.
+    #[serde(default)]
+    pub proxied_actors: bool,
     /// How a denial by policy of a request with an id is told.
     #[serde(default)]
     pub denials: Denials,
@@ -63,6 +66,20 @@ pub enum Requirement {
     User,
     /// A SPIFFE workload.
     Workload,
+    /// Who acts for the person, as their token says.
+    Actor,
+}
+
+impl Requirement {
+    /// Its name in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Workload => "workload",
+            Self::Actor => "actor",
+        }
+    }
 }
 
 /// How a denial by policy is told to a request that has an id.

@@ -73,6 +73,7 @@ pub(super) fn decision_id(now: Timestamp) -> String {
 fn common(case: &Case<'_>, ending: Ending<'_>) -> Record {
     let exchange = &case.exchange;
     let user = case.caller.user.as_deref();
+    let actor = case.caller.actor.as_deref();
     let session = case
         .message
         .as_ref()
@@ -96,6 +97,8 @@ fn common(case: &Case<'_>, ending: Ending<'_>) -> Record {
             .workload
             .as_ref()
             .map(|workload| workload.spiffe_id.to_string()),
+        actor: actor.map(|actor| actor.key().to_owned()),
+        actors: actor.map(|actor| actor.earlier.clone()).unwrap_or_default(),
         tenant: user
             .map(|user| user.tenants.join(","))
             .filter(|tenants| !tenants.is_empty()),

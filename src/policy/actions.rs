@@ -13,7 +13,7 @@ use crate::mcp::Operation;
 use crate::mcp::methods::{self, Needs};
 
 /// Whom a call is asked about.
-const PRINCIPALS: [&str; 2] = ["User", "Workload"];
+const PRINCIPALS: [&str; 3] = ["User", "Workload", "Agent"];
 
 /// An action and the types of resource that it is asked about.
 pub(super) type Asked = (&'static str, &'static [&'static str]);

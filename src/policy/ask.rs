@@ -34,7 +34,7 @@ pub enum AskError {
     #[error("nobody to ask about: the call brings no identity")]
     NoPrincipal,
     /// The server requires an identity that the call doesn't bring.
-    #[error("the server requires a {}", match .0 { Requirement::User => "user", Requirement::Workload => "workload" })]
+    #[error("the server requires an identity that doesn't come with the call: the {}", .0.as_str())]
     MissingIdentity(Requirement),
     /// The inventory of the server has no such tool.
     #[error("the server has no approved tool of that name")]

@@ -6,17 +6,19 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{AskError, Outcome, PolicySet, Question, Verdict, code};
-use crate::identity::{Caller, User, Workload};
-use crate::inventory::{Problem, Server};
+use super::{AskError, Outcome, PolicySet, Question, StepUp, Verdict, code};
+use crate::identity::{Actor, Agent, Caller, User, Workload};
+use crate::inventory::{Problem, Requirement, Server};
 use crate::mcp::{Call, Id, Version};
 
 /// The time of a test that names none: 2026-01-01T12:00:00Z.
 const NOON: i64 = 1_767_268_800;
+/// The issuer of whoever names none.
+const ISSUER: &str = "https://issuer.test";
 
 /// A test as written.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -29,6 +31,8 @@ pub(super) struct Case {
     pub(super) user: Option<String>,
     #[serde(default)]
     pub(super) workload: Option<String>,
+    #[serde(default)]
+    pub(super) actor: Option<String>,
     #[serde(default)]
     pub(super) tool: Option<String>,
     #[serde(default)]
@@ -54,9 +58,43 @@ pub(super) struct Case {
     /// The code of the reason that must have denied.
     #[serde(default)]
     pub(super) because: Option<String>,
-    /// Scopes that the caller must be told to ask for.
+    /// What the caller must be told to ask for: scopes, or a login.
     #[serde(default)]
-    pub(super) step_up: Option<Vec<String>>,
+    pub(super) step_up: Option<Asked>,
+}
+
+/// What a step-up asks for, as written: a list of scopes, or all that a login must be.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Asked {
+    Scopes(Vec<String>),
+    Login(Login),
+}
+
+/// A login that is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Login {
+    scopes: Vec<String>,
+    acr: Option<String>,
+    /// As in `@max_age`.
+    max_age: Option<SignedDuration>,
+}
+
+impl Asked {
+    fn step(&self) -> StepUp {
+        match self {
+            Self::Scopes(scopes) => StepUp {
+                scopes: scopes.iter().cloned().collect(),
+                ..StepUp::default()
+            },
+            Self::Login(login) => StepUp {
+                scopes: login.scopes.iter().cloned().collect(),
+                acr: login.acr.clone(),
+                max_age: login.max_age.and_then(|age| u64::try_from(age.as_secs()).ok()),
+            },
+        }
+    }
 }
 
 /// What must come of a call.
@@ -92,12 +130,34 @@ pub(super) struct TestUser {
     scopes: Vec<String>,
     acr: Option<String>,
     client_id: Option<String>,
+    authenticated: Option<Timestamp>,
+}
+
+/// An actor of the tests, where it is no workload.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "snake_case")]
+pub(super) struct TestAgent {
+    issuer: Option<String>,
+    subject: Option<String>,
+    client_id: Option<String>,
+}
+
+impl TestAgent {
+    /// The agent; `None` if nothing names it.
+    pub(super) fn agent(&self) -> Option<Agent> {
+        let issuer = self.issuer.as_deref().unwrap_or(ISSUER);
+        match (&self.subject, &self.client_id) {
+            (Some(subject), client) => Some(Agent::subject(issuer, subject, client.as_deref())),
+            (None, Some(client)) => Some(Agent::client(issuer, client)),
+            (None, None) => None,
+        }
+    }
 }
 
 impl TestUser {
     pub(super) fn user(self, name: &str) -> User {
         User {
-            issuer: self.issuer.unwrap_or_else(|| "https://issuer.test".to_owned()),
+            issuer: self.issuer.unwrap_or_else(|| ISSUER.to_owned()),
             subject: self.subject.unwrap_or_else(|| name.to_owned()),
             username: self.username.unwrap_or_else(|| name.to_owned()),
             email: self.email,
@@ -110,6 +170,7 @@ impl TestUser {
             token_id: None,
             login_session: None,
             expires: Timestamp::MAX,
+            authenticated: self.authenticated,
         }
     }
 }
@@ -119,6 +180,7 @@ impl TestUser {
 pub(super) struct People {
     pub(super) users: BTreeMap<String, Arc<User>>,
     pub(super) workloads: BTreeMap<String, Arc<Workload>>,
+    pub(super) actors: BTreeMap<String, Arc<Actor>>,
     pub(super) arguments: BTreeMap<String, Map<String, Value>>,
 }
 
@@ -161,9 +223,10 @@ impl Case {
         if let Some(name) = &self.name {
             return name.clone();
         }
-        let who: Vec<&str> = [self.user.as_deref(), self.workload.as_deref()]
+        let who: Vec<&str> = [&self.user, &self.actor, &self.workload]
             .into_iter()
             .flatten()
+            .map(String::as_str)
             .collect();
         let who = if who.is_empty() {
             "nobody".to_owned()
@@ -188,22 +251,11 @@ impl Case {
     }
 
     fn caller(&self, people: &People) -> Result<Caller, Said> {
-        let user =
-            match &self.user {
-                None => None,
-                Some(name) => {
-                    Some(people.users.get(name).cloned().ok_or_else(|| {
-                        Said::unknown("user", name, people.users.keys().map(String::as_str))
-                    })?)
-                }
-            };
-        let workload = match &self.workload {
-            None => None,
-            Some(name) => Some(people.workloads.get(name).cloned().ok_or_else(|| {
-                Said::unknown("workload", name, people.workloads.keys().map(String::as_str))
-            })?),
-        };
-        Ok(Caller { user, workload })
+        Ok(Caller {
+            user: named("user", self.user.as_deref(), &people.users)?,
+            workload: named("workload", self.workload.as_deref(), &people.workloads)?,
+            actor: named("actor", self.actor.as_deref(), &people.actors)?,
+        })
     }
 
     /// A code that no answer has is a misspelling.
@@ -236,7 +288,7 @@ impl Case {
 
 /// Asks, and compares.
 pub(super) fn ask(set: &PolicySet, servers: &[Server], people: &People, case: &Case) -> Result<(), Said> {
-    let server = server(servers, &case.server)?;
+    let server = server(servers, case)?;
     let caller = case.caller(people)?;
     let call = Call {
         id: Some(Id::Number(1)),
@@ -258,27 +310,56 @@ pub(super) fn ask(set: &PolicySet, servers: &[Server], people: &People, case: &C
     match &case.step_up {
         None => Ok(()),
         Some(expected) => {
-            let missing: Vec<String> = set.missing_scopes(&question).into_iter().flatten().collect();
-            let mut expected = expected.clone();
-            expected.sort();
-            if missing == expected {
+            let (expected, found) = (expected.step(), set.step_up(&question).unwrap_or_default());
+            if found == expected {
                 return Ok(());
             }
+            let (expected, found) = (asked(&expected), asked(&found));
             Err(Said::new(format!(
-                "expected the scopes [{}] to be asked for, not [{}]",
-                expected.join(", "),
-                missing.join(", ")
+                "expected {expected} to be asked for, not {found}"
             )))
         }
     }
 }
 
-/// The server as configured; as the configuration's defaults would have it where it isn't.
-fn server(servers: &[Server], name: &str) -> Result<Server, Said> {
+/// What a step-up asks for, in words.
+fn asked(step: &StepUp) -> String {
+    let scopes: Vec<&str> = step.scopes.iter().map(String::as_str).collect();
+    let mut words = vec![format!("the scopes [{}]", scopes.join(", "))];
+    words.extend(step.acr.as_ref().map(|acr| format!("a login of `{acr}`")));
+    words.extend(
+        step.max_age
+            .map(|seconds| format!("a login of at most {seconds} s ago")),
+    );
+    words.join(" and ")
+}
+
+/// Whom a test means by a name.
+fn named<T>(
+    kind: &str,
+    name: Option<&str>,
+    known: &BTreeMap<String, Arc<T>>,
+) -> Result<Option<Arc<T>>, Said> {
+    let Some(name) = name else {
+        return Ok(None);
+    };
+    let found = known.get(name).cloned();
+    let found = found.ok_or_else(|| Said::unknown(kind, name, known.keys().map(String::as_str)));
+    found.map(Some)
+}
+
+/// The server as configured. One that isn't is as the configuration's defaults would have it, and asks about the actor of a
+/// test that names one.
+fn server(servers: &[Server], case: &Case) -> Result<Server, Said> {
+    let name = &case.server;
     if let Some(server) = servers.iter().find(|server| server.name.as_str() == name) {
         return Ok(server.clone());
     }
-    super::default_server(name).map_err(|error| Said::new(error.to_string()))
+    let mut server = super::default_server(name).map_err(|error| Said::new(error.to_string()))?;
+    server
+        .require
+        .extend(case.actor.as_ref().map(|_| Requirement::Actor));
+    Ok(server)
 }
 
 fn compare(case: &Case, answer: &Result<Vec<Verdict>, AskError>) -> Result<(), Said> {

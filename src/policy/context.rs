@@ -1,11 +1,11 @@
 //! `context`: what is known of a call besides who, what and on what.
 
 use cedar_policy::{Context, EntityUid, RestrictedExpression};
-use jiff::Timestamp;
 
 use super::Question;
-use super::entities::{BuildError, Fixed, build, uid};
+use super::entities::{BuildError, Fixed, build, datetime, uid};
 use super::reads::Reads;
+use crate::identity::Acting;
 
 /// Which parts of the context policies read: what none of them reads is not said.
 ///
@@ -16,6 +16,7 @@ use super::reads::Reads;
 pub(super) struct Needs {
     pub(super) user: bool,
     pub(super) workload: bool,
+    pub(super) actor: bool,
     pub(super) session: bool,
     pub(super) arguments: bool,
     pub(super) version: bool,
@@ -28,6 +29,7 @@ impl Needs {
     pub(super) const EVERYTHING: Self = Self {
         user: true,
         workload: true,
+        actor: true,
         session: true,
         arguments: true,
         version: true,
@@ -41,6 +43,7 @@ impl Needs {
         Self {
             user: read(&["user"]),
             workload: read(&["workload"]),
+            actor: read(&["agent"]) || read(&["actingWorkload"]),
             // A condition may also look at the session by a name of its own.
             session: read(&["session"]) || policies.clone().any(Reads::names_sessions),
             arguments: read(&["arguments"]),
@@ -55,6 +58,7 @@ impl Needs {
         Self {
             user: self.user || other.user,
             workload: self.workload || other.workload,
+            actor: self.actor || other.actor,
             session: self.session || other.session,
             arguments: self.arguments || other.arguments,
             version: self.version || other.version,
@@ -88,6 +92,13 @@ pub(super) fn context(
     if let Some(workload) = question.caller.workload.as_ref().filter(|_| needs.workload) {
         say("workload", entity(fixed.workload_uid(workload)));
     }
+    if let Some(actor) = question.caller.actor.as_ref().filter(|_| needs.actor) {
+        let name = match actor.current {
+            Acting::Agent(_) => "agent",
+            Acting::Workload(_) => "actingWorkload",
+        };
+        say(name, entity(fixed.actor_uid(actor)));
+    }
     if let Some(session) = question.session.filter(|_| needs.session) {
         say("session", entity(uid(&fixed.types.session, session)));
     }
@@ -112,9 +123,4 @@ fn request(question: &Question<'_>, needs: Needs) -> Result<RestrictedExpression
         pairs.push(("address".to_owned(), RestrictedExpression::new_ip(address)));
     }
     RestrictedExpression::new_record(pairs).map_err(build)
-}
-
-/// Cedar's `datetime` counts in milliseconds.
-fn datetime(now: Timestamp) -> RestrictedExpression {
-    RestrictedExpression::new_datetime(now.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string())
 }

@@ -12,13 +12,14 @@ use crate::spiffe::SpiffeId;
 /// Where they are.
 const FILE: &str = "entities.json";
 /// Types that may be declared. The others come with each call.
-const DECLARABLE: [&str; 7] = [
+const DECLARABLE: [&str; 8] = [
     "Role",
     "Group",
     "Tenant",
     "TrustTier",
     "TrustDomain",
     "WorkloadPath",
+    "OAuthClient",
     "ToolGroup",
 ];
 /// Types of which policies may name declared ones only.

@@ -8,8 +8,9 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use cedar_policy::{Entities, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression, Schema};
+use jiff::Timestamp;
 
-use crate::identity::{User, Workload};
+use crate::identity::{Acting, Actor, User, Workload};
 use crate::spiffe::SpiffeId;
 
 /// The names of the entity types, parsed once.
@@ -20,6 +21,8 @@ pub(super) struct Types {
     pub(super) workload: EntityTypeName,
     pub(super) workload_path: EntityTypeName,
     pub(super) trust_domain: EntityTypeName,
+    pub(super) agent: EntityTypeName,
+    pub(super) oauth_client: EntityTypeName,
     pub(super) role: EntityTypeName,
     pub(super) group: EntityTypeName,
     pub(super) tenant: EntityTypeName,
@@ -50,6 +53,8 @@ impl Types {
             workload: name("Workload")?,
             workload_path: name("WorkloadPath")?,
             trust_domain: name("TrustDomain")?,
+            agent: name("Agent")?,
+            oauth_client: name("OAuthClient")?,
             role: name("Role")?,
             group: name("Group")?,
             tenant: name("Tenant")?,
@@ -161,8 +166,8 @@ impl Fixed {
         uid(&self.types.user, &format!("{}#{}", user.issuer, user.subject))
     }
 
-    /// The entity of a user, with these scopes and this login strength in the token's place where given.
-    pub(super) fn user(&self, user: &User, step: &StepUp) -> Result<Entity, BuildError> {
+    /// The entity of a user, with what a step-up at this time would put in the token's place.
+    pub(super) fn user(&self, user: &User, step: &StepUp, now: Timestamp) -> Result<Entity, BuildError> {
         let types = &self.types;
         let roles = user.roles.iter().map(|role| uid(&types.role, role));
         let groups = user.groups.iter().map(|group| uid(&types.group, group));
@@ -192,6 +197,8 @@ impl Fixed {
                 .into_iter()
                 .filter_map(|(name, value)| Some((name, text(value?)))),
         );
+        let login = step.max_age.map(|_| now).or(user.authenticated);
+        attributes.extend(login.map(|at| ("authenticated", datetime(at))));
         entity(self.user_uid(user), attributes, parents)
     }
 
@@ -212,6 +219,32 @@ impl Fixed {
         ];
         let parents = self.with_ancestors(paths.chain([domain]));
         entity(self.workload_uid(workload), attributes, parents)
+    }
+
+    /// The id of an actor.
+    pub(super) fn actor_uid(&self, actor: &Actor) -> EntityUid {
+        match &actor.current {
+            Acting::Workload(workload) => self.workload_uid(workload),
+            Acting::Agent(agent) => uid(&self.types.agent, agent.key()),
+        }
+    }
+
+    /// The entity of an actor: a workload's, or an agent's, in its OAuth client and what that is in.
+    pub(super) fn actor(&self, actor: &Actor) -> Result<Entity, BuildError> {
+        let agent = match &actor.current {
+            Acting::Workload(workload) => return self.workload(workload),
+            Acting::Agent(agent) => agent,
+        };
+        let client = agent.client_id.as_ref();
+        let client_uid =
+            client.map(|client| uid(&self.types.oauth_client, &format!("{}#{client}", agent.issuer)));
+        let optional = [("subject", agent.subject.as_ref()), ("clientId", client)];
+        let attributes = optional
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, text(value?))))
+            .chain([("issuer", text(&agent.issuer))]);
+        let parents = self.with_ancestors(client_uid.into_iter());
+        entity(self.actor_uid(actor), attributes, parents)
     }
 
     /// An entity below a server: a resource, a prompt or a session.
@@ -245,6 +278,16 @@ pub struct StepUp {
     pub scopes: BTreeSet<String>,
     /// The `acr` that the login would need (RFC 9470).
     pub acr: Option<String>,
+    /// How old the login may be, in seconds.
+    pub max_age: Option<u64>,
+}
+
+impl StepUp {
+    /// Whether it takes another login, rather than more scopes alone.
+    #[must_use]
+    pub const fn is_login(&self) -> bool {
+        self.acr.is_some() || self.max_age.is_some()
+    }
 }
 
 /// The prefixes of a SPIFFE ID by whole segments, the whole id included.
@@ -266,6 +309,11 @@ fn ancestors_in(entities: &Entities, id: &EntityUid) -> Vec<EntityUid> {
         .ancestors(id)
         .map(|ancestors| ancestors.cloned().collect())
         .unwrap_or_default()
+}
+
+/// Cedar's `datetime` counts in milliseconds.
+pub(super) fn datetime(at: Timestamp) -> RestrictedExpression {
+    RestrictedExpression::new_datetime(at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string())
 }
 
 fn text(value: &str) -> RestrictedExpression {

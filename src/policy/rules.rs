@@ -5,6 +5,7 @@ use std::str::FromStr as _;
 use std::sync::Arc;
 
 use cedar_policy::{EntityUid, Policy, PolicyId, PolicySet};
+use jiff::SignedDuration;
 
 use super::bounds;
 use super::declared::{Declared, is_path, must_be_declared};
@@ -17,7 +18,7 @@ use super::verdict::Fired;
 use crate::inventory::{Files, Inventory, Problem};
 
 /// What may be written over a policy.
-const ANNOTATIONS: [&str; 6] = ["id", "reason", "scope", "acr", "shadow", "advice"];
+const ANNOTATIONS: [&str; 7] = ["id", "reason", "scope", "acr", "max_age", "shadow", "advice"];
 /// Policies of one directory.
 const MAX_POLICIES: usize = 50_000;
 /// Bytes of an `@id`: it travels in a header.
@@ -145,10 +146,16 @@ impl Rules {
         if let Err(problem) = self.check_id(policy, id, written) {
             problems.push(problem);
         }
+        let max_age = policy.annotation("max_age").map(seconds);
         let step = StepUp {
             scopes: words(policy.annotation("scope")).map(str::to_owned).collect(),
             acr: policy.annotation("acr").map(str::to_owned),
+            max_age: max_age.flatten(),
         };
+        if max_age == Some(None) {
+            let problem = written.problem("`@max_age` is no time of at least a second", "@max_age");
+            problems.push(problem.help("write it like \"15m\", \"1h\" or \"90s\""));
+        }
         if policy.annotation("scope").is_some() && step.scopes.is_empty() {
             problems.push(written.problem("`@scope` names no scope", "@scope"));
         }
@@ -249,6 +256,12 @@ fn unknown(
 fn number(id: &PolicyId) -> usize {
     let text: &str = id.as_ref();
     text.trim_start_matches("policy").parse().unwrap_or(usize::MAX)
+}
+
+/// A time such as `15m`, in whole seconds.
+fn seconds(text: &str) -> Option<u64> {
+    let time: SignedDuration = text.parse().ok()?;
+    u64::try_from(time.as_secs()).ok().filter(|seconds| *seconds > 0)
 }
 
 /// Scopes are separated by spaces (RFC 6749 §3.3).

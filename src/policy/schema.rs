@@ -50,7 +50,8 @@ fn attributes(declared: &Value) -> Option<&Attributes> {
         .as_object()
 }
 
-/// What the context of a server's calls holds: the identities that it requires are always there.
+/// What the context of a server's calls holds: the identities that it requires are always there. An actor comes as one of
+/// two attributes, so that neither always is.
 fn required(known: &Attributes, server: &ServerName, servers: &[Server]) -> Attributes {
     let mut attributes = known.clone();
     let configured = servers.iter().find(|candidate| candidate.name == *server);

@@ -13,7 +13,7 @@ use super::evaluate::Candidates;
 use super::target::Target;
 use super::verdict::{Principal, Verdict};
 use super::{AskError, BuildError, PolicySet, Question};
-use crate::identity::User;
+use crate::identity::{Actor, User};
 use crate::inventory::Requirement;
 
 /// How much memory standings may take, in kilobytes, roughly.
@@ -34,6 +34,8 @@ pub(super) struct Standing {
     pub(super) settled: Option<Vec<Verdict>>,
     /// Kept, because the key holds its address: no other user can have it meanwhile.
     user: Option<Arc<User>>,
+    /// Likewise.
+    _actor: Option<Arc<Actor>>,
 }
 
 /// One principal, and the policies that can apply to it.
@@ -44,10 +46,12 @@ pub(super) struct Standpoint {
     pub(super) candidates: Arc<Candidates>,
 }
 
-/// Whose a standing is. A user is known by its place in memory: one for each verified token.
+/// Whose a standing is. A user and an actor are known by their places in memory: one for each verified token.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     user: usize,
+    /// And whether the server asks about them.
+    actor: (usize, bool),
     workload: String,
     server: String,
     action: String,
@@ -56,6 +60,7 @@ pub(super) struct Key {
 /// A [`Key`] that owns nothing, to look it up with.
 struct Wanted<'a> {
     user: usize,
+    actor: (usize, bool),
     workload: &'a str,
     server: &'a str,
     action: &'a str,
@@ -112,6 +117,7 @@ impl PolicySet {
             needs,
             settled: None,
             user: question.caller.user.clone(),
+            _actor: question.caller.actor.clone(),
         };
         if !needs.of_the_call() {
             standing.settled = Some(self.verdicts(question, target, &standing)?);
@@ -125,6 +131,7 @@ impl PolicySet {
         let there = |requirement: &Requirement| match requirement {
             Requirement::User => caller.user.is_some(),
             Requirement::Workload => caller.workload.is_some(),
+            Requirement::Actor => caller.actor.is_some(),
         };
         match question.server.require.iter().find(|required| !there(required)) {
             Some(missing) => Err(AskError::MissingIdentity(*missing)),
@@ -133,7 +140,7 @@ impl PolicySet {
         }
     }
 
-    /// Whom to ask about, and every identity as an entity: policies may look at the other one through the context.
+    /// Whom to ask about, and every identity as an entity: policies may look at the others through the context.
     #[expect(clippy::type_complexity, reason = "two lists that are made together")]
     fn principals(
         &self,
@@ -142,15 +149,25 @@ impl PolicySet {
     ) -> Result<(Vec<(Principal, EntityUid)>, Vec<Entity>), AskError> {
         Self::identified(question)?;
         let caller = question.caller;
-        let mut principals = Vec::with_capacity(2);
-        let mut entities = Vec::with_capacity(2);
+        let mut principals = Vec::with_capacity(3);
+        let mut entities = Vec::with_capacity(3);
         if let Some(user) = &caller.user {
             principals.push((Principal::User, self.fixed.user_uid(user)));
-            entities.push(self.fixed.user(user, step)?);
+            entities.push(self.fixed.user(user, step, question.now)?);
         }
         if let Some(workload) = &caller.workload {
             principals.push((Principal::Workload, self.fixed.workload_uid(workload)));
             entities.push(self.fixed.workload(workload)?);
+        }
+        if let Some(actor) = &caller.actor {
+            let uid = self.fixed.actor_uid(actor);
+            // A workload that acts and calls is one entity.
+            if principals.iter().all(|(_, other)| *other != uid) {
+                entities.push(self.fixed.actor(actor)?);
+            }
+            if caller.asked_actor(question.server).is_some() {
+                principals.push((Principal::Actor, uid));
+            }
         }
         Ok((principals, entities))
     }
@@ -176,6 +193,10 @@ impl<'a> Wanted<'a> {
         let caller = question.caller;
         Self {
             user: caller.user.as_ref().map_or(0, |user| Arc::as_ptr(user).addr()),
+            actor: (
+                caller.actor.as_ref().map_or(0, |actor| Arc::as_ptr(actor).addr()),
+                caller.asked_actor(question.server).is_some(),
+            ),
             workload: caller.workload.as_ref().map_or("", |workload| workload.key()),
             server: question.server.name.as_str(),
             action: &target.action,
@@ -185,6 +206,7 @@ impl<'a> Wanted<'a> {
     fn owned(&self) -> Key {
         Key {
             user: self.user,
+            actor: self.actor,
             workload: self.workload.to_owned(),
             server: self.server.to_owned(),
             action: self.action.to_owned(),
@@ -195,14 +217,14 @@ impl<'a> Wanted<'a> {
 impl Hash for Wanted<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         // As `Key` is hashed: its members in their order.
-        (self.user, self.workload, self.server, self.action).hash(state);
+        (self.user, self.actor, self.workload, self.server, self.action).hash(state);
     }
 }
 
 impl quick_cache::Equivalent<Key> for Wanted<'_> {
     fn equivalent(&self, key: &Key) -> bool {
-        (self.user, self.workload, self.server, self.action)
-            == (key.user, &*key.workload, &*key.server, &*key.action)
+        (self.user, self.actor, self.workload, self.server, self.action)
+            == (key.user, key.actor, &*key.workload, &*key.server, &*key.action)
     }
 }
 

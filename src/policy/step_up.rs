@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
+
 use super::entities::StepUp;
 use super::evaluate::Rule;
 use super::{PolicySet, Question, Verdict};
@@ -12,7 +14,7 @@ const MAX_STEPS: usize = 16;
 impl PolicySet {
     /// What the user's token would need for this call to be allowed, if scopes or a stronger login is all that it lacks.
     ///
-    /// Only what policies name in `@scope` and `@acr` is tried, fewest first, and only what, when asked again with it, is
+    /// Only what policies name in `@scope`, `@acr` and `@max_age` is tried, fewest first, and only what, when asked again with it, is
     /// allowed for every principal counts.
     #[must_use]
     pub fn step_up(&self, question: &Question<'_>) -> Option<StepUp> {
@@ -25,6 +27,9 @@ impl PolicySet {
                 .cloned()
                 .collect(),
             acr: step.acr.clone().filter(|acr| user.acr.as_ref() != Some(acr)),
+            max_age: step
+                .max_age
+                .filter(|most| is_older(user.authenticated, *most, question.now)),
         };
         let mut steps: Vec<StepUp> = self
             .in_whose_scope(question)
@@ -35,6 +40,7 @@ impl PolicySet {
         steps.sort_by_key(|step| {
             (
                 step.acr.is_some(),
+                step.max_age,
                 step.scopes.len(),
                 step.scopes.clone(),
                 step.acr.clone(),
@@ -45,9 +51,11 @@ impl PolicySet {
         let together = StepUp {
             scopes: steps.iter().flat_map(|step| step.scopes.clone()).collect(),
             acr: steps.iter().find_map(|step| step.acr.clone()),
+            max_age: steps.iter().filter_map(|step| step.max_age).min(),
         };
         let scopes_together = StepUp {
             acr: None,
+            max_age: None,
             ..together.clone()
         };
         steps
@@ -60,7 +68,7 @@ impl PolicySet {
     #[must_use]
     pub fn missing_scopes(&self, question: &Question<'_>) -> Option<BTreeSet<String>> {
         let step = self.step_up(question)?;
-        (step.acr.is_none() && !step.scopes.is_empty()).then_some(step.scopes)
+        (!step.is_login() && !step.scopes.is_empty()).then_some(step.scopes)
     }
 
     /// The policies whose scope the call is in, for one of its principals.
@@ -79,4 +87,10 @@ impl PolicySet {
         self.ask_as(question, step)
             .is_ok_and(|verdicts| !verdicts.is_empty() && verdicts.iter().all(Verdict::allows))
     }
+}
+
+/// Whether a login lies further back than so many seconds, or nobody knows when it was.
+fn is_older(login: Option<Timestamp>, seconds: u64, now: Timestamp) -> bool {
+    let age = login.map(|at| now.as_second().saturating_sub(at.as_second()));
+    age.is_none_or(|age| u64::try_from(age).is_ok_and(|age| age > seconds))
 }

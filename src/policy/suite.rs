@@ -3,6 +3,7 @@
 //! ```yaml
 //! users: { ada: { roles: [mcp-admin] } }
 //! workloads: { build: spiffe://example.org/agent/trusted/build }
+//! actors: { bot: { client_id: report-bot } }   # or a SPIFFE ID
 //! arguments: { workbench/fs_read: { path: /srv/work/a } }   # where a case gives none
 //! cases:
 //!   - { server: workbench, user: ada, workload: build, tool: fs_read, expect: allow, by: [admins-on-workbench] }
@@ -26,7 +27,7 @@ use serde_saphyr::Spanned;
 use super::case::{Case, People};
 use super::table::{Matrix, Placed, cells};
 use super::{PolicySet, case};
-use crate::identity::Workload;
+use crate::identity::{Acting, Actor, Workload};
 use crate::inventory::{Files, Problem, Server};
 use crate::spiffe::SpiffeId;
 
@@ -65,9 +66,37 @@ impl Report {
 struct TestFile {
     users: BTreeMap<String, case::TestUser>,
     workloads: BTreeMap<String, Spanned<String>>,
+    actors: BTreeMap<String, Spanned<TestActor>>,
     arguments: BTreeMap<String, serde_json::Map<String, Value>>,
     cases: Vec<Spanned<Case>>,
     matrices: Vec<Spanned<Matrix>>,
+}
+
+/// An actor as written.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum TestActor {
+    Workload(String),
+    Agent(case::TestAgent),
+}
+
+impl TestActor {
+    fn actor(&self) -> Result<Actor, String> {
+        let current = match self {
+            Self::Workload(id) => {
+                let spiffe_id = SpiffeId::parse(id).map_err(|error| error.to_string())?;
+                Acting::Workload(Workload { spiffe_id })
+            }
+            Self::Agent(agent) => {
+                let named = "an actor has a `client_id` or a `subject`";
+                Acting::Agent(agent.agent().ok_or(named)?)
+            }
+        };
+        Ok(Actor {
+            current,
+            earlier: Vec::new(),
+        })
+    }
 }
 
 /// Runs the tests; a set that fails one is no set.
@@ -176,6 +205,16 @@ fn resolve(path: &str, source: &Arc<str>, file: TestFile) -> Result<Resolved, Ve
             Err(error) => problems.push(Problem::new(path, error.to_string()).at_line(source, line, column)),
         }
     }
+    let mut actors = BTreeMap::new();
+    for (name, actor) in file.actors {
+        let (line, column) = line_column(&actor.referenced);
+        match actor.value.actor() {
+            Ok(actor) => {
+                actors.insert(name, Arc::new(actor));
+            }
+            Err(message) => problems.push(Problem::new(path, message).at_line(source, line, column)),
+        }
+    }
     let users = file.users.into_iter().map(|(name, user)| {
         let user = Arc::new(user.user(&name));
         (name, user)
@@ -183,6 +222,7 @@ fn resolve(path: &str, source: &Arc<str>, file: TestFile) -> Result<Resolved, Ve
     let people = People {
         users: users.collect(),
         workloads,
+        actors,
         arguments: file.arguments,
     };
     let mut cases: Vec<Placed> = file

@@ -17,6 +17,8 @@ pub(super) struct Matrix {
     #[serde(default)]
     workload: Option<String>,
     #[serde(default)]
+    actor: Option<String>,
+    #[serde(default)]
     tool: Option<String>,
     #[serde(default)]
     arguments: Option<Map<String, Value>>,
@@ -31,6 +33,7 @@ pub(super) struct Matrix {
 enum Axis {
     User,
     Workload,
+    Actor,
     Tool,
     Method,
 }
@@ -53,7 +56,7 @@ pub(super) fn cells(matrix: &Matrix) -> Result<Vec<Placed>, String> {
     };
     let rows = Axis::parse(corner).ok_or_else(|| {
         format!(
-            "the corner of the table says what its rows are: user, workload, tool or method, not `{corner}`"
+            "the corner of the table says what its rows are: user, workload, actor, tool or method, not `{corner}`"
         )
     })?;
     if rows == matrix.columns {
@@ -78,6 +81,7 @@ pub(super) fn cells(matrix: &Matrix) -> Result<Vec<Placed>, String> {
                 server: matrix.server.clone(),
                 user: matrix.user.clone(),
                 workload: matrix.workload.clone(),
+                actor: matrix.actor.clone(),
                 tool: matrix.tool.clone(),
                 arguments: matrix.arguments.clone(),
                 expect,
@@ -100,6 +104,7 @@ impl Axis {
         match word {
             "user" => Some(Self::User),
             "workload" => Some(Self::Workload),
+            "actor" => Some(Self::Actor),
             "tool" => Some(Self::Tool),
             "method" => Some(Self::Method),
             _ => None,
@@ -112,6 +117,7 @@ impl Axis {
         match self {
             Self::User => case.user = value,
             Self::Workload => case.workload = value,
+            Self::Actor => case.actor = value,
             Self::Tool => case.tool = value,
             Self::Method => case.method = value,
         }

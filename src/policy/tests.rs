@@ -80,6 +80,7 @@ fn user(name: &str, roles: &[&str]) -> User {
         token_id: None,
         login_session: None,
         expires: Timestamp::MAX,
+        authenticated: None,
     }
 }
 
@@ -88,6 +89,7 @@ fn caller(user: User, path: &str) -> Caller {
     Caller {
         user: Some(Arc::new(user)),
         workload: Some(Arc::new(Workload { spiffe_id })),
+        actor: None,
     }
 }
 
@@ -128,8 +130,12 @@ fn question<'a>(server: &'a crate::inventory::Server, caller: &'a Caller, call: 
         session: Some("session-1"),
         address: Some("::ffff:192.0.2.7".parse().unwrap()),
         version: Version::V2025_11_25,
-        now: "2026-03-01T10:00:00Z".parse().unwrap(),
+        now: now(),
     }
+}
+
+fn now() -> Timestamp {
+    "2026-03-01T10:00:00Z".parse().unwrap()
 }
 
 /// The outcome for the user and the ids that it comes from.

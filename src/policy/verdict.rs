@@ -37,6 +37,8 @@ pub enum Principal {
     User,
     /// A SPIFFE workload.
     Workload,
+    /// Who acts for the person.
+    Actor,
 }
 
 /// The outcome for one principal.
@@ -95,6 +97,7 @@ impl Principal {
         match self {
             Self::User => "user",
             Self::Workload => "workload",
+            Self::Actor => "actor",
         }
     }
 }

@@ -90,6 +90,9 @@ fn parameters(challenge: Challenge, server: &Server, missing: Option<&StepUp>) -
     {
         let _infallible = write!(text, ", acr_values=\"{acr}\"");
     }
+    if let Some(seconds) = missing.and_then(|step| step.max_age) {
+        let _infallible = write!(text, ", max_age=\"{seconds}\"");
+    }
     text
 }
 

@@ -47,6 +47,7 @@ fn value(name: &str, permit: &Permit, about: &About<'_>) -> Option<String> {
             .workload
             .as_ref()
             .map(|workload| visible(workload.spiffe_id.as_str())),
+        "x-mcp-agent" => caller.actor.as_ref().map(|actor| visible(actor.key())),
         "x-mcp-action" => Some(visible(about.action)),
         "x-mcp-policies" => list(permit.fired().iter().map(|policy| policy.id.as_str())),
         _ => None,

@@ -115,7 +115,15 @@ pub const fn of(reason: Reason) -> Shape {
         | R::SessionRevoked
         | R::SubjectRevoked
         | R::ClientRevoked
-        | R::IssuerNotBefore => challenge(401, Challenge::InvalidToken),
+        | R::IssuerNotBefore
+        | R::AuthenticatedInFuture
+        | R::ClientNotListed
+        | R::ScopeExceedsClient
+        | R::ActorMalformed
+        | R::TooManyActors
+        | R::ActorIssuerNotAccepted
+        | R::ActorForeignTrustDomain
+        | R::ActorAmbiguous => challenge(401, Challenge::InvalidToken),
         R::BoundTokenWithoutProof => challenge(401, Challenge::Unproved),
         R::ProofMissing
         | R::ProofRepeated
@@ -134,7 +142,9 @@ pub const fn of(reason: Reason) -> Shape {
         | R::ProofSignature
         | R::ProofReplayed => challenge(401, Challenge::InvalidProof),
         // No login could mend these, so there is no challenge.
-        R::WorkloadMissing
+        R::ActorMissing
+        | R::ActorDisagrees
+        | R::WorkloadMissing
         | R::GatewayNotTrusted
         | R::WorkloadMalformed
         | R::ForwardedCertMalformed

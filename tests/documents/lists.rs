@@ -93,6 +93,8 @@ pub(crate) fn fields_of_a_record() -> BTreeSet<String> {
         target: text(),
         user: Some(User::default()),
         workload: text(),
+        actor: text(),
+        actors: vec!["x".to_owned()],
         tenant: text(),
         session: text(),
         policies: vec![PolicyEffect::default()],

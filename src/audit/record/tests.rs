@@ -19,6 +19,8 @@ fn full() -> Record {
             username: "alice".into(),
         }),
         workload: Some("spiffe://mcp-identity.local/agent/trusted/1".into()),
+        actor: None,
+        actors: Vec::new(),
         tenant: Some("blue".into()),
         session: Some("9f86d081884c7d65".into()),
         policies: vec![PolicyEffect {

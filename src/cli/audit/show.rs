@@ -39,6 +39,9 @@ pub(super) struct Args {
     /// The workload's SPIFFE ID, or a path that it is in
     #[arg(long, value_name = "ID", help_heading = "Which records")]
     workload: Option<String>,
+    /// Who acts for the user: a SPIFFE ID or a path that it is in, or `<issuer>#client:<client id>`
+    #[arg(long, value_name = "ID", help_heading = "Which records")]
+    actor: Option<String>,
     /// The tool that was called
     #[arg(long, value_name = "NAME", help_heading = "Which records")]
     tool: Option<String>,
@@ -105,6 +108,7 @@ impl Args {
         Filter {
             user: self.user.clone(),
             workload: self.workload.clone(),
+            actor: self.actor.clone(),
             tool: self.tool.clone(),
             action: self.action.clone(),
             server: self.server.clone(),

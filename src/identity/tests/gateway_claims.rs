@@ -137,6 +137,22 @@ async fn a_token_beside_the_claims_must_be_the_same_users() {
         identify(TRUSTED, &other).await,
         Err(IdentityError::ClaimsDisagree)
     );
+    // Another token of the same user's.
+    for (name, value) in [
+        ("jti", json!("j2")),
+        ("jti", Value::Null),
+        ("exp", json!(NOW + 299)),
+        ("azp", json!("other-client")),
+        ("sid", json!("s2")),
+    ] {
+        let mut another = claims.clone();
+        another[name] = value;
+        assert_eq!(
+            identify(TRUSTED, &another).await,
+            Err(IdentityError::ClaimsDisagree),
+            "{name}"
+        );
+    }
     assert_eq!(
         identify("another", &other).await,
         Ok(()),

@@ -158,6 +158,7 @@ async fn takes_a_good_token_to_its_user() {
         token_id: Some("j1".to_owned()),
         login_session: Some("s1".to_owned()),
         expires: Timestamp::from_second(NOW + 300).unwrap(),
+        authenticated: None,
     };
     assert_eq!(*found, expected);
     assert_eq!(found.key(), format!("{}#alice-id", world.issuer.url()));

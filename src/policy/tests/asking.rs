@@ -1,6 +1,8 @@
 //! What is said to a call.
 
 use super::*;
+use crate::identity::{Acting, Actor, Agent};
+use crate::inventory::Requirement;
 
 const READ: &str = r#"{"path":"/srv/work/a"}"#;
 const ALL: &str = "@id(\"all\") permit (principal, action, resource);\n";
@@ -305,7 +307,7 @@ fn a_step_up_is_named_only_if_it_would_do() {
         found,
         StepUp {
             scopes: scopes(&["files:read"]),
-            acr: None
+            ..StepUp::default()
         }
     );
     assert_eq!(step(&policy), None, "the workload may not, whatever the scopes");
@@ -317,8 +319,8 @@ fn a_step_up_is_named_only_if_it_would_do() {
     assert_eq!(
         found,
         StepUp {
-            scopes: scopes(&[]),
-            acr: Some("gold".to_owned())
+            acr: Some("gold".to_owned()),
+            ..StepUp::default()
         }
     );
 
@@ -406,4 +408,84 @@ fn a_user_with_a_thousand_roles_is_asked_about_like_any_other() {
     roles.push("mcp-viewer");
     let many = caller(user("ada", &roles), "/agent/trusted/1");
     assert_eq!(for_user(&set, &many, &tool("fs_read", READ)).0, Outcome::Allowed);
+}
+
+#[test]
+fn an_actor_must_be_permitted_too_where_the_server_requires_one() {
+    let policies = "@id(\"u\") permit (principal is User, action, resource);\
+        @id(\"w\") permit (principal is Workload in TrustTier::\"trusted\", action, resource);\
+        @id(\"a\") permit (principal is Agent, action, resource) when { principal has clientId && principal.clientId == \"reporter\" };";
+    let set = load(&only(policies));
+    let plain = default_server("workbench").unwrap();
+    let mut asking = plain.clone();
+    asking.require.push(Requirement::Actor);
+    let call = tool("fs_read", READ);
+    let workload =
+        |path: &str| Acting::Workload((**caller(user("x", &[]), path).workload.as_ref().unwrap()).clone());
+    let client = |id: &str| Acting::Agent(Agent::client("https://issuer.example", id));
+    let cases = [
+        (client("reporter"), true),
+        (client("other"), false),
+        (
+            Acting::Agent(Agent::subject("https://issuer.example", "reporter", None)),
+            false,
+        ),
+        (workload("/agent/trusted/1"), true),
+        (workload("/agent/trusted/2"), true),
+        (workload("/agent/untrusted"), false),
+    ];
+    for (current, expected) in cases {
+        let caller = Caller {
+            actor: Some(Arc::new(Actor {
+                current,
+                earlier: Vec::new(),
+            })),
+            ..admin()
+        };
+        let asked = |server| {
+            let verdicts = set.ask(&question(server, &caller, &call)).unwrap();
+            assert_eq!(verdicts.len(), caller.principals(server));
+            verdicts.iter().all(Verdict::allows)
+        };
+        // Each way round: what was remembered for one server is not told of the other.
+        assert_eq!(
+            (asked(&asking), asked(&plain), asked(&asking)),
+            (expected, true, expected),
+            "{caller:?}"
+        );
+    }
+    assert_eq!(
+        set.ask(&question(&asking, &admin(), &call)),
+        Err(AskError::MissingIdentity(Requirement::Actor))
+    );
+}
+
+#[test]
+fn a_fresh_login_is_named_only_if_it_would_do() {
+    let workload = "@id(\"w\") permit (principal is Workload, action, resource);";
+    let fresh = "@id(\"f\") @max_age(\"15m\") permit (principal is User, action, resource) when { principal has authenticated \
+        && context.now.durationSince(principal.authenticated) <= duration(\"15m\") };";
+    let set = load(&only(&format!("{workload}{fresh}")));
+    let server = default_server("workbench").unwrap();
+    let call = tool("fs_read", READ);
+    let after = |ago: Option<i64>| {
+        let mut user = user("ada", &[]);
+        user.authenticated = ago.map(|ago| now().checked_sub(jiff::SignedDuration::from_secs(ago)).unwrap());
+        let caller = caller(user, "/agent/trusted/1");
+        let question = question(&server, &caller, &call);
+        let allowed = set.ask(&question).unwrap().iter().all(Verdict::allows);
+        (allowed, set.step_up(&question).and_then(|step| step.max_age))
+    };
+    assert!(after(Some(899)).0);
+    assert_eq!(after(Some(901)), (false, Some(900)));
+    assert_eq!(after(None), (false, Some(900)));
+    for wrong in ["", "0s", "-15m", "soon", "500ms"] {
+        let policy = format!("@id(\"f\") @max_age(\"{wrong}\") permit (principal, action, resource);");
+        let problems = PolicySet::load(&only(&policy), &[]).unwrap_err();
+        assert!(
+            shown(&problems).contains("@max_age"),
+            "{wrong}: {}",
+            shown(&problems)
+        );
+    }
 }

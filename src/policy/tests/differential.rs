@@ -4,15 +4,18 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
+use jiff::SignedDuration;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use super::super::context::{Needs, context};
 use super::plain::everything;
 use super::*;
+use crate::identity::{Acting, Actor, Agent};
+use crate::inventory::Requirement;
 use cedar_policy::{Authorizer, Decision, Effect, Request};
 
-const PRINCIPALS: [&str; 9] = [
+const PRINCIPALS: [&str; 12] = [
     "principal",
     "principal is User",
     "principal is Workload",
@@ -22,6 +25,9 @@ const PRINCIPALS: [&str; 9] = [
     r#"principal is User in Role::"mcp-viewer""#,
     r#"principal in TrustTier::"trusted""#,
     r#"principal is Workload in TrustTier::"untrusted""#,
+    "principal is Agent",
+    r#"principal == Agent::"https://issuer.example#client:reporter""#,
+    r#"principal in OAuthClient::"https://issuer.example#reporter""#,
 ];
 const ACTIONS: [&str; 7] = [
     "action",
@@ -41,12 +47,16 @@ const RESOURCES: [&str; 6] = [
     r#"resource is Tool in ToolGroup::"database""#,
 ];
 /// Each is well typed behind every scope, and some of them fail.
-const CONDITIONS: [&str; 13] = [
+const CONDITIONS: [&str; 17] = [
     "",
     "when { true }",
     "unless { false }",
     r#"when { context.user in Role::"mcp-admin" }"#,
     r#"when { context.workload in TrustTier::"trusted" }"#,
+    "when { context has agent }",
+    r#"when { context has agent && context.agent has clientId && context.agent.clientId == "reporter" }"#,
+    r#"when { context has actingWorkload && context.actingWorkload in TrustTier::"trusted" }"#,
+    r#"when { context.user has authenticated && context.now.durationSince(context.user.authenticated) < duration("15m") }"#,
     "when { context has session }",
     r#"when { context has session && context.session in Server::"workbench" }"#,
     r#"when { context.request.version == "2025-11-25" }"#,
@@ -137,19 +147,57 @@ fn all() -> Vec<String> {
     all
 }
 
-fn call() -> impl Strategy<
-    Value = (
-        Vec<&'static str>,
-        &'static str,
-        (&'static str, &'static str),
-        bool,
-    ),
-> {
+/// Who acts for the user, if anybody does.
+#[derive(Debug, Clone, Copy)]
+enum Acts {
+    Nobody,
+    Client(&'static str),
+    Workload(&'static str),
+}
+
+fn acts() -> impl Strategy<Value = Acts> {
+    prop_oneof![
+        2 => Just(Acts::Nobody),
+        2 => select(&["reporter", "other"]).prop_map(Acts::Client),
+        2 => select(&PATHS).prop_map(Acts::Workload),
+    ]
+}
+
+impl Acts {
+    fn actor(self) -> Option<Arc<Actor>> {
+        let current = match self {
+            Self::Nobody => return None,
+            Self::Client(id) => Acting::Agent(Agent::client("https://issuer.example", id)),
+            Self::Workload(path) => Acting::Workload(Workload {
+                spiffe_id: SpiffeId::parse(&format!("spiffe://mcp-identity.local{path}")).unwrap(),
+            }),
+        };
+        Some(Arc::new(Actor {
+            current,
+            earlier: Vec::new(),
+        }))
+    }
+}
+
+/// Roles, the workload's path, a tool with its arguments, whether in a session, who acts and whether they are asked about, and how
+/// many seconds ago the login was.
+type Asking = (
+    Vec<&'static str>,
+    &'static str,
+    (&'static str, &'static str),
+    bool,
+    (Acts, bool),
+    Option<i64>,
+);
+
+fn call() -> impl Strategy<Value = Asking> {
     (
         subsequence(&ROLES, 0..=2),
         select(&PATHS),
         select(&CALLS),
         any::<bool>(),
+        (acts(), any::<bool>()),
+        prop::option::of(-60_i64..2000),
     )
 }
 
@@ -183,8 +231,14 @@ fn plain(set: &PolicySet, question: &Question<'_>) -> Vec<Said> {
         set.fixed.user_uid(caller.user.as_ref().unwrap()),
         set.fixed.workload_uid(caller.workload.as_ref().unwrap()),
     ];
+    let actor = caller
+        .actor
+        .as_ref()
+        .filter(|_| question.server.require.contains(&Requirement::Actor));
+    let actor = actor.map(|actor| set.fixed.actor_uid(actor));
     principals
         .into_iter()
+        .chain(actor)
         .map(|principal| {
             let arguments = Some(tool.to_cedar(arguments).record);
             let context = context(question, &set.fixed, arguments, Needs::EVERYTHING).unwrap();
@@ -236,13 +290,24 @@ proptest! {
         let policies: Vec<String> = policies.map(|(effect, body)| format!("{effect} {body}")).collect();
         let set = load(&only(&numbered(policies.iter().cloned())));
         let server = default_server("workbench").unwrap();
-        for (roles, path, (name, arguments), in_session) in calls {
+        let mut asking = server.clone();
+        asking.require.push(Requirement::Actor);
+        // The same user for several callers: only who acts and where they are differs.
+        let same = Arc::new(user("same", &["mcp-developer"]));
+        for (roles, path, (name, arguments), in_session, (acts, asked), login) in calls {
             // Callers are dropped after each call, so that a later one may lie where an earlier one lay.
-            let caller = caller(user(&roles.join("-"), &roles), path);
+            let mut caller = caller(user(&roles.join("-"), &roles), path);
+            match login {
+                Some(ago) => Arc::get_mut(caller.user.as_mut().unwrap()).unwrap().authenticated =
+                    Some(now().checked_sub(SignedDuration::from_secs(ago)).unwrap()),
+                None => caller.user = Some(Arc::clone(&same)),
+            }
+            caller.actor = acts.actor();
+            let server = if asked && caller.actor.is_some() { &asking } else { &server };
             let call = tool(name, arguments);
             let question = Question {
                 session: in_session.then_some("session-1"),
-                ..question(&server, &caller, &call)
+                ..question(server, &caller, &call)
             };
             let ours: Vec<Said> = set.ask(&question).unwrap().iter().map(said).collect();
             let again: Vec<Said> = set.ask(&question).unwrap().iter().map(said).collect();

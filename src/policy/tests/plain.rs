@@ -104,7 +104,10 @@ fn with_any_arguments(
         question.caller.user.as_ref().unwrap(),
         question.caller.workload.as_ref().unwrap(),
     );
-    let added = [fixed.user(user, &StepUp::default())?, fixed.workload(workload)?];
+    let added = [
+        fixed.user(user, &StepUp::default(), question.now)?,
+        fixed.workload(workload)?,
+    ];
     let store = fixed
         .store(action)
         .unwrap()
@@ -188,12 +191,14 @@ pub(super) fn everything(set: &PolicySet, question: &Question<'_>) -> Entities {
             )
             .unwrap()
     });
-    let people = [
+    let mut people = vec![
         fixed
-            .user(caller.user.as_ref().unwrap(), &StepUp::default())
+            .user(caller.user.as_ref().unwrap(), &StepUp::default(), question.now)
             .unwrap(),
         fixed.workload(caller.workload.as_ref().unwrap()).unwrap(),
     ];
+    let actor = caller.actor.iter().map(|actor| fixed.actor(actor).unwrap());
+    people.extend(actor.filter(|actor| actor.uid() != fixed.workload_uid(caller.workload.as_ref().unwrap())));
     let schema = &set.plain.schema;
     // With the schema: what we build conforms to it.
     let declared = set.plain.declared.clone();
