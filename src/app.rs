@@ -16,7 +16,6 @@ use crate::identity::{IdentitySetupError, Verifier};
 use crate::inventory::{Problem, Routes};
 use crate::pipeline::Pipeline;
 use crate::policy::{self, PolicyStore, Status};
-use crate::state::{Memory, Store};
 use crate::telemetry::{self, HttpSettings, Metrics, Probe as _, Reload};
 use crate::wire::{Listeners, WireError};
 
@@ -154,12 +153,11 @@ impl App {
 /// [`AppError`] with the part that can't start.
 pub async fn pipeline(config: &Config) -> Result<Pipeline, AppError> {
     let policies = open_policies(config).await?;
-    let store: Arc<dyn Store> = Arc::new(Memory::new(config.state.limits));
     let metrics = Metrics::new(config.servers.iter().map(|server| server.name.as_str()));
     Ok(Pipeline {
         routes: Routes::new(config.servers.iter().cloned()),
         limits: config.messages,
-        verifier: Verifier::start(config.identity.clone(), store).await?,
+        verifier: Verifier::start(config.identity.clone(), config.state.open()).await?,
         policies: Arc::new(policies),
         redactor: Redactor::new(&config.audit)?,
         journal: Journal::start(&config.audit)?,

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+pub use self::redis::{Redis, Settings as RedisSettings};
 pub use limits::Limits;
 pub use memory::Memory;
 pub use settings::Settings;
@@ -19,6 +20,7 @@ pub use settings::Settings;
 mod limits;
 mod memory;
 mod moment;
+mod redis;
 mod revocations;
 mod settings;
 mod used;

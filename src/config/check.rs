@@ -7,6 +7,7 @@ use url::Url;
 use crate::audit::{Durability, Journal, ShowArguments};
 use crate::identity::settings::Trust;
 use crate::inventory::{Requirement, SenderConstraint, Server};
+use crate::state::RedisSettings;
 
 use super::Config;
 use super::problem::Problem;
@@ -42,6 +43,13 @@ pub(super) fn check(config: &Config, root: &Node, problems: &mut Vec<Problem>) {
     for (name, message) in config.messages.unsound() {
         report(
             &[key("messages"), key(name)],
+            message,
+            "see the key's comment in mcp-authz.example.yaml",
+        );
+    }
+    if let Some((name, message)) = config.state.redis.as_ref().and_then(RedisSettings::unsound) {
+        report(
+            &[key("state"), key("redis"), key(name)],
             message,
             "see the key's comment in mcp-authz.example.yaml",
         );

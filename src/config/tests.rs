@@ -119,6 +119,17 @@ fn a_bound_that_would_have_no_effect_is_refused() {
 }
 
 #[test]
+fn a_redis_that_could_not_work_is_refused_where_it_stands() {
+    let with = |redis: &str| format!("{SOUND}state:\n  redis: {redis}\n");
+    assert!(read(&with("{url: 'rediss://redis.example/0', propagation: 2s}"), &[]).is_ok());
+    let told = read(&with("{url: 'redis://:secret@redis.example'}"), &[]).unwrap_err();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("a password is no part of it"), "{told:?}");
+    let told = read(&with("{url: 'redis://redis.example', propagation: 1s}"), &[]).unwrap_err();
+    assert!(told[0].contains("shorter than four times `timeout`"), "{told:?}");
+}
+
+#[test]
 fn a_configuration_without_servers_is_none() {
     let problems = read("", &[]).unwrap_err();
     assert!(

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
+use dashmap::mapref::multiple::RefMulti;
 use jiff::Timestamp;
 
 use super::moment::{Moment, Seconds};
@@ -81,6 +82,16 @@ impl Revocations {
             return None;
         }
         self.by_id.get(id).map(|kept| kept.issued_until)
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> Vec<Revocation> {
+        let of = |kept: RefMulti<'_, Id, Kept>| Revocation {
+            id: *kept.key(),
+            issued_until: kept.issued_until,
+            keep_until: kept.keep_until,
+        };
+        self.by_id.iter().map(of).collect()
     }
 
     /// Grows with each change.

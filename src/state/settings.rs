@@ -1,8 +1,10 @@
 //! What replicas share, and where.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use super::Limits;
+use super::{Limits, Memory, Redis, Store, redis};
 
 /// What replicas share: ids that may be used once, secrets, revocations.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,4 +12,17 @@ use super::Limits;
 pub struct Settings {
     /// How much of it there may be.
     pub limits: Limits,
+    /// The Redis that replicas share. Default: none; a single replica keeps it in memory.
+    pub redis: Option<redis::Settings>,
+}
+
+impl Settings {
+    /// The store that is configured. Needs a running tokio.
+    #[must_use]
+    pub fn open(&self) -> Arc<dyn Store> {
+        match &self.redis {
+            Some(redis) => Arc::new(Redis::start(redis.clone(), self.limits)),
+            None => Arc::new(Memory::new(self.limits)),
+        }
+    }
 }

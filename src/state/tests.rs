@@ -4,10 +4,17 @@
     reason = "a test that overflows fails, as it should"
 )]
 
+use std::sync::Arc;
+
 use super::*;
 use moment::Moment;
 use revocations::Revocations;
 use used::UsedIds;
+
+mod faults;
+mod login;
+mod server;
+mod suite;
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -16,6 +23,21 @@ fn id(number: u32) -> Id {
     bytes[..4].copy_from_slice(&number.to_be_bytes());
     bytes[31] = 1;
     Id(bytes)
+}
+
+/// A deadline that nothing should need.
+fn soon() -> Instant {
+    crate::clock::instant() + MINUTE
+}
+
+/// Waits for what must come.
+#[expect(clippy::disallowed_methods, reason = "what is waited for tells nobody")]
+async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let patience = soon();
+    while !holds().await {
+        assert!(crate::clock::instant() < patience, "it never came about: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 fn start() -> Moment {
