@@ -14,6 +14,7 @@ pub(crate) mod audit;
 pub(crate) mod caller;
 pub(crate) mod conformance;
 pub(crate) mod http2;
+pub(crate) mod keycloak;
 pub(crate) mod node;
 pub(crate) mod raw;
 pub(crate) mod table;

@@ -11,7 +11,8 @@ pub const PASSWORDS: &str = "passwords";
 /// What differs from one machine to the next.
 #[derive(Debug, Clone, Default)]
 pub struct Places {
-    /// The realm's name.
+    /// The realm's name. In the one that is called as the shipped one is, the users have the ids of the file; Keycloak
+    /// takes an id once, so that in any other they get new ones.
     pub realm: String,
     /// The resource identifier of the MCP server `workbench`.
     pub workbench: String,
@@ -66,6 +67,13 @@ fn moved(shipped: &str, places: &Places) -> Result<Value, Unexpected> {
             "directAccessGrantsEnabled": true, "defaultClientScopes": always, "optionalClientScopes": scopes,
         }));
     }
+    let shipped_name = realm.get("realm").and_then(Value::as_str) == Some(&places.realm);
+    let users = realm.get_mut("users").and_then(Value::as_array_mut);
+    for user in users.into_iter().flatten().filter_map(Value::as_object_mut) {
+        if !shipped_name {
+            user.remove("id");
+        }
+    }
     if let Some(members) = realm.as_object_mut() {
         members.insert("realm".to_owned(), json!(places.realm));
     }
@@ -98,6 +106,24 @@ mod tests {
         assert_eq!(
             moved["clients"].as_array().unwrap().last().unwrap()["clientId"],
             PASSWORDS
+        );
+    }
+
+    #[test]
+    fn users_have_the_ids_of_the_file_in_the_realm_of_its_name_alone() {
+        let other = configuration(&places()).unwrap();
+        let same = Places {
+            realm: "mcp".to_owned(),
+            ..places()
+        };
+        let same = configuration(&same).unwrap();
+        let ids = |realm: &Value| {
+            let users = realm["users"].as_array().unwrap();
+            users.iter().filter(|user| user["id"].is_string()).count()
+        };
+        assert_eq!(
+            (ids(&other), ids(&same)),
+            (0, same["users"].as_array().unwrap().len())
         );
     }
 
