@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::identity::{Caller, IdentityError};
 use crate::inventory::{HeaderError, RouteError, Server};
 use crate::mcp;
-use crate::policy::{AskError, Fired, Outcome, StepUp, Verdict};
+use crate::policy::{AskError, Fired, Missing, Outcome, Verdict};
 
 pub mod reason;
 mod reasons_of;
@@ -80,7 +80,7 @@ pub enum Denial {
         /// What they said of each principal.
         verdicts: Vec<Verdict>,
         /// The scopes or the stronger login with which they would have allowed it; `None` if neither would do.
-        missing: Option<StepUp>,
+        missing: Option<Missing>,
     },
     /// A method that the message's version doesn't know, and no policy allows.
     UnknownMethod {
@@ -108,7 +108,7 @@ pub struct Asked {
     /// Whether the caller may know what is asked of: else it isn't told what was wrong.
     pub may_know: bool,
     /// The scopes or the stronger login with which they would have allowed it.
-    pub missing: Option<StepUp>,
+    pub missing: Option<Missing>,
 }
 
 /// Decides on a request from what the policies say of each of its calls, in order.
@@ -142,7 +142,7 @@ enum Refused {
     },
     Denied {
         verdicts: Vec<Verdict>,
-        missing: Option<StepUp>,
+        missing: Option<Missing>,
     },
 }
 
@@ -214,7 +214,7 @@ impl Denial {
 
     /// What would have been allowed, had the token more scopes or the login been stronger.
     #[must_use]
-    pub fn missing(&self) -> Option<&StepUp> {
+    pub fn missing(&self) -> Option<&Missing> {
         match self {
             Self::Policy { missing, .. } => missing.as_ref(),
             _ => None,

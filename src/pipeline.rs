@@ -177,7 +177,7 @@ fn ask(policies: &PolicySet, server: &Server, message: &Message, case: &Case<'_>
             .is_ok_and(|verdicts| !verdicts.iter().all(Verdict::allows));
         Asked {
             missing: (denied && !std::mem::replace(&mut denied_before, true))
-                .then(|| policies.step_up(&question))
+                .then(|| policies.missing(&question))
                 .flatten(),
             may_know: verdicts.is_ok() || policies.may_know(&question),
             verdicts,

@@ -37,6 +37,7 @@ pub use ask::{AskError, PolicySet};
 pub use entities::{BuildError, StepUp};
 pub use question::Question;
 pub use settings::Settings;
+pub use step_up::Missing;
 pub use store::{PolicyStore, Reload, Status};
 pub use suite::{Report, TestFailure};
 pub use verdict::{Fired, Outcome, Principal, Verdict};

@@ -72,6 +72,11 @@ impl Engine {
         self.rules.iter()
     }
 
+    /// Whether a policy names this scope in `@scope`.
+    pub(super) fn asks_for(&self, scope: &str) -> bool {
+        self.rules.iter().any(|rule| rule.step.scopes.contains(scope))
+    }
+
     /// The policies whose scope this request is in.
     pub(super) fn candidates(
         &self,

@@ -1,7 +1,5 @@
 //! Whether a scope or a stronger login is all that a call lacks.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 
 use super::entities::StepUp;
@@ -11,7 +9,29 @@ use super::{PolicySet, Question, Verdict};
 /// Step-ups that are tried one by one before all are tried together.
 const MAX_STEPS: usize = 16;
 
+/// What a call lacks, and what its client must ask for along with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// What would do.
+    pub step: StepUp,
+    /// The scopes of the user's token that policies ask for elsewhere, sorted: clients replace a token by the new one, and would
+    /// lose them (MCP 2025-11-25, Scope Challenge Handling).
+    pub held: Vec<String>,
+}
+
 impl PolicySet {
+    /// What is missing, where scopes or a stronger login is all that a call lacks.
+    #[must_use]
+    pub fn missing(&self, question: &Question<'_>) -> Option<Missing> {
+        let step = self.step_up(question)?;
+        let user = question.caller.user.as_ref()?;
+        let held = user.scopes.iter().filter(|scope| self.engine.asks_for(scope));
+        Some(Missing {
+            held: held.cloned().collect(),
+            step,
+        })
+    }
+
     /// What the user's token would need for this call to be allowed, if scopes or a stronger login is all that it lacks.
     ///
     /// Only what policies name in `@scope`, `@acr` and `@max_age` is tried, fewest first, and only what, when asked again with it, is
@@ -62,13 +82,6 @@ impl PolicySet {
             .into_iter()
             .chain([scopes_together, together])
             .find(|step| *step != StepUp::default() && self.allows(question, step))
-    }
-
-    /// All the scopes that the user's token lacks, if with them every principal would be allowed.
-    #[must_use]
-    pub fn missing_scopes(&self, question: &Question<'_>) -> Option<BTreeSet<String>> {
-        let step = self.step_up(question)?;
-        (!step.is_login() && !step.scopes.is_empty()).then_some(step.scopes)
     }
 
     /// The policies whose scope the call is in, for one of its principals.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::inventory::{SenderConstraint, Server};
-use crate::policy::StepUp;
+use crate::policy::Missing;
 
 use super::metadata;
 
@@ -45,7 +45,7 @@ impl Challenge {
 
 /// The challenge for a server, by each scheme that it takes tokens with: one field that may hold both (RFC 9110 §11.6.1).
 #[must_use]
-pub fn field(challenge: Challenge, server: &Server, missing: Option<&StepUp>) -> String {
+pub fn field(challenge: Challenge, server: &Server, missing: Option<&Missing>) -> String {
     let parameters = parameters(challenge, server, missing);
     let bearer = format!("Bearer {parameters}");
     let dpop = || {
@@ -62,38 +62,40 @@ pub fn field(challenge: Challenge, server: &Server, missing: Option<&StepUp>) ->
 
 /// What a challenge says whatever its scheme. Nothing in it varies from answer to answer: clients compare challenges to
 /// stop step-up loops.
-fn parameters(challenge: Challenge, server: &Server, missing: Option<&StepUp>) -> String {
+fn parameters(challenge: Challenge, server: &Server, missing: Option<&Missing>) -> String {
     let mut text = format!("resource_metadata=\"{}\"", metadata::url(server));
-    let scopes: Vec<&str> = match missing {
-        Some(step) => step
-            .scopes
-            .iter()
-            .map(String::as_str)
-            .filter(|scope| is_scope(scope))
-            .collect(),
-        None => server
-            .scopes
-            .iter()
-            .map(String::as_str)
-            .filter(|scope| is_scope(scope))
-            .collect(),
-    };
+    let scopes = scopes(server, missing);
     if !scopes.is_empty() {
         let _infallible = write!(text, ", scope=\"{}\"", scopes.join(" "));
     }
     if let Some(error) = challenge.error() {
         let _infallible = write!(text, ", error=\"{error}\"");
     }
-    if let Some(acr) = missing
+    let step = missing.map(|missing| &missing.step);
+    if let Some(acr) = step
         .and_then(|step| step.acr.as_deref())
         .filter(|acr| is_scope(acr))
     {
         let _infallible = write!(text, ", acr_values=\"{acr}\"");
     }
-    if let Some(seconds) = missing.and_then(|step| step.max_age) {
+    if let Some(seconds) = step.and_then(|step| step.max_age) {
         let _infallible = write!(text, ", max_age=\"{seconds}\"");
     }
     text
+}
+
+/// What to ask for: what a login needs anyway, what the token has, and what it lacks. Each once: clients put the new token in
+/// the old one's place, and would run from one challenge into the next with less.
+fn scopes<'a>(server: &'a Server, missing: Option<&'a Missing>) -> Vec<&'a str> {
+    let held = missing.iter().flat_map(|missing| &missing.held);
+    let lacking = missing.iter().flat_map(|missing| &missing.step.scopes);
+    let mut scopes: Vec<&str> = Vec::new();
+    for scope in server.scopes.iter().chain(held).chain(lacking) {
+        if is_scope(scope) && !scopes.contains(&scope.as_str()) {
+            scopes.push(scope);
+        }
+    }
+    scopes
 }
 
 /// RFC 6749 §3.3: visible ASCII but for `"` and `\`.
@@ -109,6 +111,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::policy::StepUp;
 
     #[test]
     fn a_challenge_names_the_schemes_that_the_server_takes() {
@@ -138,5 +141,26 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_step_up_asks_for_all_that_is_lacking_and_for_what_there_is() {
+        let server: Server = serde_json::from_value(json!({
+            "name": "x", "resource": "https://mcp.example/x", "scopes": ["x", "openid"],
+        }))
+        .unwrap();
+        let missing = Missing {
+            step: StepUp {
+                scopes: ["read", "write", "no\"scope"].map(str::to_owned).into(),
+                acr: Some("gold".to_owned()),
+                max_age: Some(60),
+            },
+            held: vec!["list".to_owned(), "x".to_owned()],
+        };
+        assert_eq!(
+            field(Challenge::InsufficientLogin, &server, Some(&missing)),
+            "Bearer resource_metadata=\"https://mcp.example/.well-known/oauth-protected-resource/x\", \
+             scope=\"x openid list read write\", error=\"insufficient_user_authentication\", acr_values=\"gold\", max_age=\"60\""
+        );
     }
 }

@@ -70,7 +70,7 @@ fn a_missing_scope_is_named() {
         let reply = caller.call("get_confidential_info", &json!({})).await;
         reply.assert_denied(403, "insufficient_scope");
         let expected = format!(
-            "Bearer resource_metadata=\"{}\", scope=\"confidential:read\", error=\"insufficient_scope\"",
+            "Bearer resource_metadata=\"{}\", scope=\"public:read confidential:read\", error=\"insufficient_scope\"",
             metadata_url(stack, "info")
         );
         assert_eq!(reply.header("www-authenticate"), expected);
