@@ -20,7 +20,8 @@ impl Denial {
             Self::Identity(error) => of_identity(*error),
             Self::Ask { error, .. } => of_ask(error),
             Self::Policy {
-                missing: Some(missing), ..
+                missing: Some(missing),
+                ..
             } if missing.step.is_login() => Reason::InsufficientLogin,
             Self::Policy { missing: Some(_), .. } => Reason::InsufficientScope,
             Self::Policy { verdicts, .. } => of_outcomes(verdicts.iter().map(|verdict| verdict.outcome)),
