@@ -12,6 +12,7 @@ mod parts;
 mod agentgateway;
 mod audit;
 mod bodies;
+mod bound;
 mod browsers;
 mod calls;
 mod challenges;

@@ -11,6 +11,7 @@ use tokio::sync::OnceCell;
 
 pub(crate) mod agentgateway;
 pub(crate) mod audit;
+pub(crate) mod bound;
 pub(crate) mod caller;
 pub(crate) mod conformance;
 pub(crate) mod http2;
