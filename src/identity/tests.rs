@@ -65,6 +65,17 @@ fn exchange(headers: &[(&str, &str)]) -> Exchange {
     }
 }
 
+/// A gateway that is believed about claims, and about nothing else.
+fn agentgateway() -> TrustedGateway {
+    TrustedGateway {
+        name: "agentgateway".to_owned(),
+        certificate: Some("spiffe://mcp-identity.local/gateway".to_owned()),
+        address: None,
+        unix: false,
+        trusted_for: vec![Trust::JwtClaims],
+    }
+}
+
 fn bearer(token: &str) -> Exchange {
     exchange(&[("authorization", &format!("Bearer {token}"))])
 }

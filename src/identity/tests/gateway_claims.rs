@@ -12,16 +12,9 @@ struct World {
 async fn world() -> World {
     let key = Signer::ec();
     let issuer = TestIssuer::start(vec![key.jwk("k1")]).await;
-    let gateway = TrustedGateway {
-        name: "agentgateway".to_owned(),
-        certificate: Some("spiffe://mcp-identity.local/gateway".to_owned()),
-        address: None,
-        unix: false,
-        trusted_for: vec![Trust::JwtClaims],
-    };
     let settings = Settings {
         issuers: vec![issuer.settings()],
-        gateways: vec![gateway],
+        gateways: vec![agentgateway()],
         ..Settings::default()
     };
     World {

@@ -25,16 +25,9 @@ async fn world() -> World {
 
 impl World {
     async fn verifier(issuer: &TestIssuer, store: Arc<dyn Store>) -> Arc<Verifier> {
-        let gateway = TrustedGateway {
-            name: "agentgateway".to_owned(),
-            certificate: Some("spiffe://mcp-identity.local/gateway".to_owned()),
-            address: None,
-            unix: false,
-            trusted_for: vec![Trust::JwtClaims],
-        };
         let settings = Settings {
             issuers: vec![issuer.settings()],
-            gateways: vec![gateway],
+            gateways: vec![agentgateway()],
             ..Settings::default()
         };
         Verifier::start(settings, store).await.unwrap()
