@@ -12,6 +12,7 @@ pub mod part;
 pub mod pki;
 pub mod stack;
 pub mod trust_domain;
+pub mod workload_api;
 
 pub use issuer::{DevIssuer, DevIssuerError};
 pub use mint::{Mint, TokenKind};

@@ -5,9 +5,16 @@
 
 pub mod bundle;
 pub mod bundles;
+mod chain;
 pub mod id;
+pub mod own;
 pub mod strict;
+pub mod svid;
+pub mod tls;
+pub mod workload_api;
 
 pub use bundle::{Bundle, BundleError, JwtAuthority, X509Authority};
 pub use bundles::{BundleStatus, BundleUnavailable, Bundles, Freshness, Kind, Source};
 pub use id::{SpiffeId, SpiffeIdError, TrustDomain, claims_to_be, is_trust_domain};
+pub use own::{NoSvid, OwnSvid};
+pub use svid::{Leaf, SvidError, X509Svid};

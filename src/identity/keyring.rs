@@ -270,7 +270,7 @@ impl Keyring {
         };
         self.rounds.send_modify(|rounds| *rounds = rounds.wrapping_add(1));
         let Some(error) = failure else {
-            return jittered(self.pace.refresh);
+            return clock::jittered(self.pace.refresh);
         };
         let error: &dyn std::error::Error = &error;
         tracing::warn!(
@@ -280,7 +280,7 @@ impl Keyring {
             "the issuer's keys could not be fetched; the last ones stay"
         );
         let doublings = 2_u32.saturating_pow(failures.saturating_sub(1));
-        jittered(
+        clock::jittered(
             FIRST_RETRY
                 .saturating_mul(doublings)
                 .min(MAX_RETRY)
@@ -306,12 +306,4 @@ impl Attempt {
         self.asked.push_back(now);
         true
     }
-}
-
-/// Between 80 and 100 percent of it, so that replicas don't all ask at once.
-fn jittered(pause: Duration) -> Duration {
-    let mut byte = [0_u8; 1];
-    // Without randomness there is no jitter, and nothing else is lost.
-    let _ = aws_lc_rs::rand::fill(&mut byte);
-    pause.mul_f64(1.0 - 0.2 * f64::from(byte[0]) / 255.0)
 }
