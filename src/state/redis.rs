@@ -48,8 +48,9 @@ impl Redis {
 
     async fn use_now(&self, id: Id, keep: Duration) -> Result<Used, StateError> {
         let connection = self.shared.connection().await?;
-        let (first, remembers_since) =
-            self.written(self.shared.scripts.use_once(connection, id, keep).await)?;
+        let answer = self.shared.scripts.use_once(connection, id, keep).await;
+        // That a replay is known says nothing of room for more.
+        let (first, remembers_since) = self.answered(answer, |(first, _)| *first)?;
         Ok(if first {
             Used::First { remembers_since }
         } else {
@@ -61,7 +62,8 @@ impl Redis {
         let mut new = [0; 32];
         rand::fill(&mut new).map_err(|_| StateError::Unreachable)?;
         let connection = self.shared.connection().await?;
-        self.written(self.shared.scripts.secret(connection, name, Secret(new)).await)
+        let answer = self.shared.scripts.secret(connection, name, Secret(new)).await;
+        self.answered(answer, |secret| *secret == Secret(new))
     }
 
     /// Holds here at once, and stays so even if nobody else can be told yet.
@@ -70,7 +72,8 @@ impl Redis {
         self.shared.revocations.add(revocation, Moment::now())?;
         let publishing = async {
             let mut connection = self.shared.connection().await?;
-            self.written(self.shared.scripts.revoke(&mut connection, &[revocation]).await)
+            let answer = self.shared.scripts.revoke(&mut connection, &[revocation]).await;
+            self.answered(answer, |_| true)
         };
         let published = in_time(deadline, publishing).await;
         if published.is_err() {
@@ -79,13 +82,17 @@ impl Redis {
         published.map(|_| ())
     }
 
-    /// What Redis said to a write.
-    fn written<T>(&self, answer: RedisResult<T>) -> Result<T, StateError> {
+    /// What Redis said, which may have been to write something.
+    fn answered<T>(
+        &self,
+        answer: RedisResult<T>,
+        has_written: impl FnOnce(&T) -> bool,
+    ) -> Result<T, StateError> {
         let answer = answer.map_err(|error| self.shared.failed(&error));
         match &answer {
-            Ok(_) => self.shared.full.store(false, Ordering::Relaxed),
+            Ok(told) if has_written(told) => self.shared.full.store(false, Ordering::Relaxed),
             Err(StateError::Full) => self.shared.full.store(true, Ordering::Relaxed),
-            Err(_) => {}
+            Ok(_) | Err(_) => {}
         }
         answer
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::*;
 use moment::Moment;
 use revocations::Revocations;
+use server::Server;
 use used::UsedIds;
 
 mod faults;
@@ -38,6 +39,24 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
         assert!(crate::clock::instant() < patience, "it never came about: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Patient ones: tests run on loaded machines.
+fn settings(url: &str) -> RedisSettings {
+    RedisSettings {
+        url: url.to_owned(),
+        prefix: "test:".to_owned(),
+        user: None,
+        password_file: None,
+        ca_file: None,
+        timeout: Duration::from_secs(2),
+        propagation: Duration::from_secs(8),
+    }
+}
+
+/// One more replica of ours.
+fn replica(server: &Server) -> Arc<dyn Store> {
+    Arc::new(Redis::start(settings(&server.url()), Limits::default()))
 }
 
 fn start() -> Moment {

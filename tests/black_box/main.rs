@@ -26,6 +26,7 @@ mod jwt_authn;
 mod keycloak;
 mod paths;
 mod reload;
+mod replicas;
 mod sdks;
 mod streams;
 mod threats;

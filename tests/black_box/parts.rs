@@ -18,6 +18,9 @@ pub(crate) mod http2;
 pub(crate) mod keycloak;
 pub(crate) mod node;
 pub(crate) mod raw;
+#[path = "../../src/state/tests/server.rs"]
+pub(crate) mod redis;
+pub(crate) mod replica;
 pub(crate) mod table;
 
 /// One runtime for all tests: what a part's task was spawned on must outlive the test that happened to be first.

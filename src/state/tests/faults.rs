@@ -1,7 +1,6 @@
 //! A Redis that is gone, slow, restarted, flushed, full, another's replica: what can't be told is never guessed, and nothing
 //! of ours needs a restart.
 
-use super::server::{Server, settings};
 use super::*;
 
 /// Of what nobody minds to keep.
@@ -37,7 +36,7 @@ async fn recovered(store: &Arc<dyn Store>, from: u32) -> Timestamp {
 #[tokio::test]
 async fn a_redis_that_is_gone_at_the_start_is_an_error_until_it_is_there() {
     let mut server = Server::not_started(&[]);
-    let store = server.replica();
+    let store = replica(&server);
     assert_eq!(since(&store, 1).await, Err(StateError::Unreachable));
     assert_eq!(store.status().outage, Some(StateError::Unreachable));
     let now = crate::clock::instant();
@@ -51,7 +50,7 @@ async fn a_redis_that_is_gone_at_the_start_is_an_error_until_it_is_there() {
 #[tokio::test]
 async fn a_revocation_while_redis_is_gone_is_an_error_holds_here_and_reaches_the_others_later() {
     let mut server = Server::start();
-    let (here, there) = (server.replica(), server.replica());
+    let (here, there) = (replica(&server), replica(&server));
     since(&here, 1).await.unwrap();
     since(&there, 2).await.unwrap();
     server.kill();
@@ -71,7 +70,7 @@ async fn a_revocation_while_redis_is_gone_is_an_error_holds_here_and_reaches_the
 #[tokio::test]
 async fn a_redis_that_says_nothing_is_too_late_and_then_down_until_it_speaks() {
     let server = Server::start();
-    let store = server.replica();
+    let store = replica(&server);
     since(&store, 1).await.unwrap();
     server.freeze();
     let brief = crate::clock::instant() + Duration::from_millis(100);
@@ -87,7 +86,7 @@ async fn a_redis_that_says_nothing_is_too_late_and_then_down_until_it_speaks() {
 #[tokio::test]
 async fn a_restart_from_a_snapshot_counts_as_lost_memory() {
     let mut server = Server::start();
-    let (here, there) = (server.replica(), server.replica());
+    let (here, there) = (replica(&server), replica(&server));
     let before = since(&here, 1).await.unwrap();
     server.command("SAVE");
     // Neither is in the snapshot.
@@ -107,7 +106,7 @@ async fn a_restart_from_a_snapshot_counts_as_lost_memory() {
         Ok(Used::Again),
         "what was saved is known"
     );
-    let third = server.replica();
+    let third = replica(&server);
     until("what was revoked is published again", async || {
         third.revoked(&id(1)).is_some()
     })
@@ -117,7 +116,7 @@ async fn a_restart_from_a_snapshot_counts_as_lost_memory() {
 #[tokio::test]
 async fn a_flush_counts_as_lost_memory_and_revocations_outlive_it() {
     let server = Server::start();
-    let here = server.replica();
+    let here = replica(&server);
     let before = since(&here, 1).await.unwrap();
     for number in 0..1200 {
         here.revoke(revocation(number, start().time, LONG), soon())
@@ -127,7 +126,7 @@ async fn a_flush_counts_as_lost_memory_and_revocations_outlive_it() {
     server.command("FLUSHALL");
     let after = since(&here, 1).await.unwrap();
     assert!(after > before);
-    let there = server.replica();
+    let there = replica(&server);
     until("all are published again", async || {
         there.status().revocations == 1200
     })
@@ -142,7 +141,7 @@ async fn a_flush_counts_as_lost_memory_and_revocations_outlive_it() {
 #[tokio::test]
 async fn a_new_replica_waits_until_the_others_have_published_again() {
     let server = Server::start();
-    let store = server.replica();
+    let store = replica(&server);
     since(&store, 1).await.unwrap();
     // It was met just now: others may know what was revoked before it was emptied.
     let now = crate::clock::instant();
@@ -156,11 +155,16 @@ async fn a_new_replica_waits_until_the_others_have_published_again() {
 #[tokio::test]
 async fn a_full_redis_refuses_and_still_knows_a_replay() {
     let server = Server::start();
-    let store = server.replica();
+    let store = replica(&server);
     since(&store, 1).await.unwrap();
     server.command("CONFIG SET maxmemory 1");
     assert_eq!(since(&store, 2).await, Err(StateError::Full));
     assert_eq!(store.use_once(id(1), MINUTE, soon()).await, Ok(Used::Again));
+    assert_eq!(
+        store.status().outage,
+        Some(StateError::Full),
+        "to know a replay takes no room"
+    );
     let revoked = store.revoke(revocation(1, start().time, LONG), soon()).await;
     assert_eq!(revoked, Err(StateError::Full));
     let now = crate::clock::instant() + store.propagation();
@@ -174,7 +178,7 @@ async fn a_full_redis_refuses_and_still_knows_a_replay() {
     assert_eq!(store.status().outage, Some(StateError::Full));
     server.command("CONFIG SET maxmemory 0");
     recovered(&store, 2).await;
-    let there = server.replica();
+    let there = replica(&server);
     until("what could not be published is", async || {
         there.revoked(&id(1)).is_some()
     })
@@ -185,7 +189,7 @@ async fn a_full_redis_refuses_and_still_knows_a_replay() {
 #[tokio::test]
 async fn scripts_that_were_flushed_are_loaded_again() {
     let server = Server::start();
-    let store = server.replica();
+    let store = replica(&server);
     since(&store, 1).await.unwrap();
     server.command("SCRIPT FLUSH");
     assert_eq!(store.use_once(id(1), MINUTE, soon()).await, Ok(Used::Again));
@@ -196,7 +200,7 @@ async fn a_redis_that_would_drop_keys_is_not_used() {
     let words = ["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"];
     let server = Server::with(&words.map(str::to_owned));
     server.wait();
-    let store = server.replica();
+    let store = replica(&server);
     assert_eq!(since(&store, 1).await, Err(StateError::Unreachable));
     server.command("CONFIG SET maxmemory-policy noeviction");
     recovered(&store, 2).await;
@@ -205,7 +209,7 @@ async fn a_redis_that_would_drop_keys_is_not_used() {
 #[tokio::test]
 async fn a_redis_that_became_a_replica_is_not_used_and_a_new_primary_has_lost_memory() {
     let server = Server::start();
-    let store = server.replica();
+    let store = replica(&server);
     let before = since(&store, 1).await.unwrap();
     server.command("REPLICAOF 127.0.0.1 1");
     assert_eq!(since(&store, 2).await, Err(StateError::Unreachable));
@@ -221,7 +225,7 @@ async fn more_revocations_than_there_is_room_for_are_an_outage() {
         revocations: 2,
         ..Limits::default()
     };
-    let (large, small) = (server.replica(), Redis::start(server.settings(), few));
+    let (large, small) = (replica(&server), Redis::start(settings(&server.url()), few));
     for number in 0..3 {
         large
             .revoke(revocation(number, start().time, LONG), soon())

@@ -3,7 +3,6 @@
 use std::fs;
 use std::net::TcpListener;
 
-use super::server::{Server, settings};
 use super::*;
 
 /// A port that was free just now.
@@ -114,7 +113,7 @@ async fn a_user_who_may_do_no_more_than_is_told_in_operations_will_do() {
     let settings = RedisSettings {
         user: Some("mcp-authz".to_owned()),
         password_file: Some(password),
-        ..server.settings()
+        ..settings(&server.url())
     };
     let store = Redis::start(settings, Limits::default());
     let first = store.use_once(id(1), MINUTE, soon()).await;

@@ -1,33 +1,32 @@
-//! A real Redis of a test's own: started, stopped, restarted, asked.
+//! A real Redis of a test's own: started, stopped, restarted, asked. Also a part of the black-box tests.
 
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-
-use super::*;
+use std::time::Duration;
 
 /// A `redis-server` on a socket in a folder of its own.
-pub(super) struct Server {
+pub(crate) struct Server {
     child: Option<Child>,
     folder: tempfile::TempDir,
     arguments: Vec<String>,
 }
 
 impl Server {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let server = Self::with(&[]);
         server.wait();
         server
     }
 
     /// Without waiting until it can be asked.
-    pub(super) fn with(arguments: &[String]) -> Self {
+    pub(crate) fn with(arguments: &[String]) -> Self {
         let mut server = Self::not_started(arguments);
         server.again();
         server
     }
 
-    pub(super) fn not_started(arguments: &[String]) -> Self {
+    pub(crate) fn not_started(arguments: &[String]) -> Self {
         Self {
             child: None,
             folder: tempfile::tempdir().unwrap(),
@@ -36,7 +35,7 @@ impl Server {
     }
 
     /// Starts it, also after [`Server::kill`]: with the snapshot that it saved, if it did.
-    pub(super) fn again(&mut self) {
+    pub(crate) fn again(&mut self) {
         let folder = self.folder.path();
         let child = Command::new("redis-server")
             .args(["--port", "0", "--save", "", "--unixsocket"])
@@ -46,7 +45,7 @@ impl Server {
             .args(&self.arguments)
             .stdout(Stdio::null())
             .spawn()
-            .expect("`redis-server` is needed: install the package `redis-server` (`apt-get install redis-server`)");
+            .unwrap_or_else(|error| panic!("`apt-get install redis-server`: {error}"));
         self.child = Some(child);
     }
 
@@ -55,7 +54,7 @@ impl Server {
         clippy::disallowed_methods,
         reason = "a server says nothing when it takes connections"
     )]
-    pub(super) fn wait(&self) {
+    pub(crate) fn wait(&self) {
         for _ in 0..3000 {
             if UnixStream::connect(self.socket()).is_ok() {
                 return;
@@ -66,18 +65,18 @@ impl Server {
     }
 
     /// At once: nothing more is written.
-    pub(super) fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let mut child = self.child.take().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
     }
 
     /// It hears and says nothing more.
-    pub(super) fn freeze(&self) {
+    pub(crate) fn freeze(&self) {
         self.signal("STOP");
     }
 
-    pub(super) fn thaw(&self) {
+    pub(crate) fn thaw(&self) {
         self.signal("CONT");
     }
 
@@ -88,7 +87,7 @@ impl Server {
     }
 
     /// An operator's command.
-    pub(super) fn command(&self, words: &str) -> String {
+    pub(crate) fn command(&self, words: &str) -> String {
         let output = Command::new("redis-cli")
             .arg("-s")
             .arg(self.socket())
@@ -103,17 +102,12 @@ impl Server {
         text
     }
 
-    pub(super) fn socket(&self) -> PathBuf {
+    pub(crate) fn url(&self) -> String {
+        format!("redis+unix://{}", self.socket().display())
+    }
+
+    fn socket(&self) -> PathBuf {
         self.folder.path().join("socket")
-    }
-
-    pub(super) fn settings(&self) -> RedisSettings {
-        settings(&format!("redis+unix://{}", self.socket().display()))
-    }
-
-    /// One more replica of ours.
-    pub(super) fn replica(&self) -> Arc<dyn Store> {
-        Arc::new(Redis::start(self.settings(), Limits::default()))
     }
 }
 
@@ -123,18 +117,5 @@ impl Drop for Server {
             let _ = child.kill();
             let _ = child.wait();
         }
-    }
-}
-
-/// Patient ones: tests run on loaded machines.
-pub(super) fn settings(url: &str) -> RedisSettings {
-    RedisSettings {
-        url: url.to_owned(),
-        prefix: "test:".to_owned(),
-        user: None,
-        password_file: None,
-        ca_file: None,
-        timeout: Duration::from_secs(2),
-        propagation: Duration::from_secs(8),
     }
 }

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 
 use tokio::task::JoinSet;
 
-use super::server::Server;
 use super::*;
 
 /// Two replicas that share a store. In memory they are one.
@@ -27,8 +26,8 @@ impl World {
     fn redis() -> Self {
         let server = Server::start();
         Self {
-            here: server.replica(),
-            there: server.replica(),
+            here: replica(&server),
+            there: replica(&server),
             _server: Some(server),
         }
     }
