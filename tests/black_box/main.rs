@@ -30,3 +30,4 @@ mod replicas;
 mod sdks;
 mod streams;
 mod threats;
+mod tokens;

@@ -8,10 +8,10 @@ use mcp_authz::dev::stack::Stack;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::bound;
 use crate::parts::caller::{Caller, TRUSTED};
 use crate::parts::table::{self, Case, Expected, Good};
 use crate::parts::{audit, raw, repository, with_own_stack};
+use crate::{bound, tokens};
 
 const BYTES: &str = include_str!("cases/bytes.yaml");
 const PATHS: &str = include_str!("cases/paths.yaml");
@@ -27,7 +27,7 @@ struct Tried {
 }
 
 /// Heading in docs/threat-model.md, the table, the test that runs it.
-const PARTS: [(&str, &str, &str); 4] = [
+const PARTS: [(&str, &str, &str); 5] = [
     (
         "Bytes that two parsers read differently",
         BYTES,
@@ -47,6 +47,11 @@ const PARTS: [(&str, &str, &str); 4] = [
         "Tokens",
         bound::CASES,
         "each_bound_token_of_the_table_is_taken_from_its_owner_alone",
+    ),
+    (
+        "Tokens",
+        tokens::CASES,
+        "each_token_of_the_table_is_refused_for_its_own_reason",
     ),
 ];
 
