@@ -160,13 +160,17 @@ impl Authority {
     /// # Errors
     /// [`PkiError`] if the certificate can't be made.
     pub fn workload(&self, spiffe_id: &str) -> Result<Identity, PkiError> {
-        let names = vec![uri(spiffe_id)?];
-        let (certificate, key) = self.issue(
-            spiffe_id,
-            names,
-            &[ExtendedKeyUsagePurpose::ClientAuth],
-            self.valid()?,
-        )?;
+        self.named(spiffe_id, &[spiffe_id])
+    }
+
+    /// A client with this common name and these URIs in its certificate: also what no trust domain would issue.
+    ///
+    /// # Errors
+    /// [`PkiError`] if the certificate can't be made.
+    pub fn named(&self, subject: &str, uris: &[&str]) -> Result<Identity, PkiError> {
+        let names = uris.iter().map(|id| uri(id)).collect::<Result<_, _>>()?;
+        let usages = [ExtendedKeyUsagePurpose::ClientAuth];
+        let (certificate, key) = self.issue(subject, names, &usages, self.valid()?)?;
         Ok(Identity::new(&certificate, &key))
     }
 

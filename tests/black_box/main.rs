@@ -31,3 +31,4 @@ mod sdks;
 mod streams;
 mod threats;
 mod tokens;
+mod workloads;
