@@ -84,6 +84,7 @@ pub(crate) fn settings(name: &str, policies: PathBuf, configuration: Value) -> S
         directory,
         listener: None,
         configuration,
+        trust_domain: None,
     }
 }
 
