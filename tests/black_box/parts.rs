@@ -21,6 +21,7 @@ pub(crate) mod raw;
 #[path = "../../src/state/tests/server.rs"]
 pub(crate) mod redis;
 pub(crate) mod replica;
+pub(crate) mod sdk;
 pub(crate) mod table;
 
 /// One runtime for all tests: what a part's task was spawned on must outlive the test that happened to be first.
