@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::identity::{Caller, IdentityError};
+use crate::identity::{Caller, IdentityError, Nonce};
 use crate::inventory::{HeaderError, RouteError, Server};
 use crate::mcp;
 use crate::policy::{AskError, Fired, Missing, Outcome, Verdict};
@@ -217,6 +217,15 @@ impl Denial {
     pub fn missing(&self) -> Option<&Missing> {
         match self {
             Self::Policy { missing, .. } => missing.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The nonce that the client's next proof should have, where its last one had none that holds.
+    #[must_use]
+    pub const fn nonce(&self) -> Option<Nonce> {
+        match self {
+            Self::Identity(IdentityError::Bound(error)) => error.nonce(),
             _ => None,
         }
     }

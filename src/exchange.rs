@@ -127,6 +127,8 @@ pub enum Reply {
 pub struct Forward {
     /// Headers to write, overwriting what the client sent. Visible ASCII only.
     pub set: Vec<(&'static str, String)>,
+    /// Headers to write on the server's answer.
+    pub answer: Vec<(&'static str, String)>,
     /// Headers to remove: those of ours that have no value this time, so that a client's own never get through.
     pub remove: Vec<&'static str>,
     /// For access logs and later filters.

@@ -15,7 +15,9 @@ use crate::inventory::{Requirement, Server};
 use crate::spiffe::strict;
 use crate::state::Store;
 
+use bound::Believed;
 use credential::Credential;
+use dpop::Nonces;
 use gateway::Gateways;
 use issuer::Issuer;
 use jwt::Unverified;
@@ -25,6 +27,7 @@ use workload::{Found, Workloads};
 
 pub use bound::BoundError;
 pub use caller::{Acting, Actor, Agent, Caller, User, Workload};
+pub use dpop::Nonce;
 pub use error::{IdentityError, IdentitySetupError};
 pub use known::CacheNumbers;
 pub use settings::Settings;
@@ -65,6 +68,15 @@ pub struct Verifier {
     gateways: Gateways,
     workloads: Workloads,
     store: Arc<dyn Store>,
+    nonces: Nonces,
+}
+
+/// A token that is its presenter's.
+#[derive(Debug)]
+struct Presented {
+    verified: Arc<Verified>,
+    /// What the next proof should have as its nonce, if it is another than this one's.
+    nonce: Option<Nonce>,
 }
 
 /// How fresh an issuer's keys are.
@@ -93,6 +105,7 @@ impl Verifier {
             workloads: Workloads::new(&settings.spiffe)?,
             tokens: Tokens::start(&settings).await?,
             store,
+            nonces: Nonces::default(),
         }))
     }
 
@@ -125,13 +138,15 @@ impl Verifier {
             Found::Nothing { untrusted: true } => return Err(IdentityError::GatewayNotTrusted),
             Found::Nothing { untrusted: false } => return Err(IdentityError::WorkloadMissing),
         };
-        let token = token.as_deref().map(|verified| &verified.token);
+        let nonce = token.as_ref().and_then(|presented| presented.nonce);
+        let token = token.as_ref().map(|presented| &presented.verified.token);
         let actor = token.and_then(|token| token.actor.clone());
         actor::check(actor.as_deref(), workload.as_deref(), &self.workloads, server)?;
         Ok(Caller {
             user: token.map(|token| Arc::clone(&token.user)),
             workload,
             actor,
+            nonce,
         })
     }
 
@@ -141,10 +156,10 @@ impl Verifier {
         exchange: &Exchange,
         server: &Server,
         now: Timestamp,
-    ) -> Result<Option<Arc<Verified>>, IdentityError> {
+    ) -> Result<Option<Presented>, IdentityError> {
         let token = self.token(exchange, server, now).await?;
-        if let Some(verified) = &token {
-            let revocable = &verified.token.revocable;
+        if let Some(presented) = &token {
+            let revocable = &presented.verified.token.revocable;
             let checked = revocable.check(&*self.store, exchange.started, exchange.deadline);
             checked.await?;
         }
@@ -157,23 +172,23 @@ impl Verifier {
         exchange: &Exchange,
         server: &Server,
         now: Timestamp,
-    ) -> Result<Option<Arc<Verified>>, IdentityError> {
+    ) -> Result<Option<Presented>, IdentityError> {
         let payload = self.gateway_claims(exchange);
         let Some(sent) = credential::token(exchange)? else {
             let vouched_for = |claims| self.tokens.vouched_for(claims, server, now);
             let Some(verified) = payload.map(vouched_for).transpose()? else {
                 return Ok(None);
             };
-            self.presented(&verified, None, exchange, server, now).await?;
-            return Ok(Some(verified));
+            let nonce = self.presented(&verified, None, exchange, server, now).await?;
+            return Ok(Some(Presented { verified, nonce }));
         };
         let verified = self.tokens.verify(sent.token, exchange, server, now).await?;
-        self.presented(&verified, Some(sent), exchange, server, now)
-            .await?;
+        let presented = self.presented(&verified, Some(sent), exchange, server, now);
+        let nonce = presented.await?;
         if payload.is_some_and(|claims| !verified.token.has(claims)) {
             return Err(IdentityError::ClaimsDisagree);
         }
-        Ok(Some(verified))
+        Ok(Some(Presented { verified, nonce }))
     }
 
     /// Whether a token is its presenter's.
@@ -184,8 +199,12 @@ impl Verifier {
         exchange: &Exchange,
         server: &Server,
         now: Timestamp,
-    ) -> Result<(), IdentityError> {
-        let believed = (&self.gateways, self.store());
+    ) -> Result<Option<Nonce>, IdentityError> {
+        let believed = Believed {
+            gateways: &self.gateways,
+            store: self.store(),
+            nonces: &self.nonces,
+        };
         bound::check(verified.token.bound, sent, (exchange, server), believed, now).await
     }
 

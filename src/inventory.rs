@@ -39,7 +39,7 @@ pub use operation::OperationKind;
 pub use place::Place;
 pub use problem::Problem;
 pub use route::{RouteError, Routes};
-pub use sender::{Dpop, SenderConstraint};
+pub use sender::{Dpop, Nonces, SenderConstraint};
 pub use server::{Denials, Disclosure, Requirement, Server};
 pub use tool::Tool;
 pub use unseen::{Unseen, Why};

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::decide::{Denial, Permit, Reason};
 use crate::exchange::{Answer, Forward};
-use crate::identity::Caller;
+use crate::identity::{Caller, Nonce};
 use crate::inventory::Server;
 use crate::mcp::{Id, Message};
 
@@ -39,6 +39,7 @@ pub fn allow(permit: &Permit, about: &About<'_>) -> Forward {
     Forward {
         set,
         remove,
+        answer: nonce(about.caller.nonce).into_iter().collect(),
         metadata: metadata_of("allowed", Reason::Allowed, about),
     }
 }
@@ -54,6 +55,7 @@ pub fn deny(denial: &Denial, about: &About<'_>) -> Answer {
             challenge::field(challenge, server, denial.missing()),
         ));
     }
+    headers.extend(nonce(denial.nonce().or(about.caller.nonce)));
     if let Some(seconds) = shape.retry_after {
         headers.push(("retry-after", seconds.to_string()));
     }
@@ -69,6 +71,11 @@ pub fn deny(denial: &Denial, about: &About<'_>) -> Answer {
         body,
         metadata: metadata_of("denied", denial.reason(), about),
     }
+}
+
+/// RFC 9449 §8.1, §8.2: with the 401 that demands it, or before the one in use expires.
+fn nonce(nonce: Option<Nonce>) -> Option<(&'static str, String)> {
+    nonce.map(|nonce| ("dpop-nonce", nonce.to_string()))
 }
 
 /// Serves the protected-resource metadata (RFC 9728) in the server's place.

@@ -211,8 +211,7 @@ fn ask(set: &PolicySet, sampled: &Sampled<'_>, arguments: &Value) -> Result<bool
     };
     let caller = Caller {
         user: Some(Arc::new(user)),
-        workload: None,
-        actor: None,
+        ..Caller::default()
     };
     let operation = Operation::ToolsCall {
         tool: sampled.tool.name.clone(),

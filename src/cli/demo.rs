@@ -106,7 +106,6 @@ fn settings(args: &DemoArgs) -> miette::Result<Settings> {
         directory: args.directory.clone(),
         listener: Some(args.port),
         configuration: Value::Null,
-        trust_domain: None,
     })
 }
 

@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::audit::{Durability, Journal, ShowArguments};
 use crate::identity::settings::Trust;
-use crate::inventory::{Requirement, SenderConstraint, Server};
+use crate::inventory::{Nonces, Requirement, SenderConstraint, Server};
 use crate::state::RedisSettings;
 
 use super::Config;
@@ -132,6 +132,14 @@ fn of_server(
 fn of_senders(config: &Config, server: &Server) -> Option<(&'static str, String, &'static str)> {
     if let Some((problem, help)) = server.dpop.problem() {
         return Some(("dpop", problem.to_owned(), help));
+    }
+    if server.dpop.nonces == Nonces::Required && !server.sender_constraint.takes_proofs() {
+        let message = format!(
+            "`{}` demands nonces in proofs, but takes tokens that come without a proof",
+            server.name
+        );
+        let help = "set its `sender_constraint` to `dpop` or `any`";
+        return Some(("dpop", message, help));
     }
     let vouches = |trust: &Trust| matches!(trust, Trust::Principal | Trust::Xfcc);
     let mut trusted = config

@@ -247,6 +247,34 @@ fn each_mistake_is_told_once_where_it_stands() {
 }
 
 #[test]
+fn nonces_that_would_not_be_demanded_of_everybody_or_never_hold_are_told() {
+    let told = |server: &str| {
+        let text = SOUND.replace("require: [user]", &format!("require: [user]\n    {server}"));
+        read(&text, &[]).err().unwrap_or_default().join(" ")
+    };
+    for constraint in ["dpop", "any"] {
+        let nonces = "dpop: {nonces: required, nonce_lifetime: 1h}";
+        assert_eq!(
+            told(&format!("sender_constraint: {constraint}\n    {nonces}")),
+            ""
+        );
+    }
+    for constraint in ["none", "mtls"] {
+        let problem = told(&format!(
+            "sender_constraint: {constraint}\n    dpop: {{nonces: required}}"
+        ));
+        assert!(
+            problem.contains("demands nonces in proofs, but takes tokens that come without"),
+            "{problem}"
+        );
+    }
+    for lifetime in ["0s", "1500ms", "2h"] {
+        let problem = told(&format!("dpop: {{nonce_lifetime: {lifetime}}}"));
+        assert!(problem.contains("`nonce_lifetime` must be 1s to 1h"), "{problem}");
+    }
+}
+
+#[test]
 fn each_item_of_a_list_has_its_own_problems() {
     let text = "\
 servers:

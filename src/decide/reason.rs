@@ -118,6 +118,10 @@ reasons! {
     ProofReplayed "proof_replayed" "The proof was used before";
     ReplaysUnknown "replays_unknown" "The shared state could not tell in time whether the proof was used before";
     ReplaysForgotten "replays_forgotten" "The proof may be older than what the shared state remembers";
+    NonceMissing "nonce_missing" "The proof has no nonce, and the server demands one of its own";
+    NonceWrong "nonce_wrong" "The proof's nonce is none of this server";
+    NonceExpired "nonce_expired" "The proof's nonce is too old";
+    NoncesUnknown "nonces_unknown" "The shared state could not tell in time with what secret nonces are made";
     CertificateMissing "certificate_missing" "No client certificate came with a token that is bound to one";
     CertificateNotVouchedFor "certificate_not_vouched_for" "The gateway is not trusted to name the client's certificate";
     CertificateMalformed "certificate_malformed" "What the gateway says of the client's certificate is malformed";

@@ -4,7 +4,6 @@
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -13,8 +12,7 @@ use tokio::task::JoinHandle;
 use super::envoy::{self, Places};
 use super::issuer::{DevIssuer, DevIssuerError};
 use super::part::{self, Part, PartError};
-use super::pki::{self, Authority, PkiError};
-use super::trust_domain::DevTrustDomain;
+use super::pki::{Authority, PkiError};
 
 /// The trust domain of the default policies.
 pub const TRUST_DOMAIN: &str = "mcp-identity.local";
@@ -40,8 +38,6 @@ pub struct Settings {
     pub listener: Option<u16>,
     /// What else the configuration of mcp-authz shall say: laid over the usual one, member by member.
     pub configuration: Value,
-    /// Whose SVIDs the gateway takes, besides certificates of the authority that is made on the spot.
-    pub trust_domain: Option<Arc<DevTrustDomain>>,
 }
 
 /// Why it isn't all there.
@@ -152,7 +148,7 @@ impl Stack {
     pub async fn start_at(settings: &Settings, ports: Ports) -> Result<Self, StackError> {
         let directory = make(&settings.directory)?;
         let pki = make(&directory.join("pki"))?;
-        let authority = certificates(&pki, settings.trust_domain.as_deref())?;
+        let authority = certificates(&pki)?;
         let (issuer, issuing, issuer_port) = issue(&directory)?;
         let mut stack = Self {
             directory,
@@ -366,11 +362,9 @@ fn gateway() -> String {
     format!("spiffe://{TRUST_DOMAIN}/gateway/envoy")
 }
 
-fn certificates(pki: &Path, domain: Option<&DevTrustDomain>) -> Result<Authority, PkiError> {
+fn certificates(pki: &Path) -> Result<Authority, PkiError> {
     let authority = Authority::new(crate::clock::now())?;
-    let others = domain.map(DevTrustDomain::x509_bundle_pem).unwrap_or_default();
-    let trusted = [authority.certificate(), &others].concat();
-    pki::write(&pki.join("ca.pem"), &trusted, 0o644)?;
+    authority.write(pki)?;
     authority.server(None)?.write(pki, "server")?;
     authority
         .server(Some(&format!("spiffe://{TRUST_DOMAIN}/mcp-authz")))?
@@ -399,7 +393,7 @@ fn issue(directory: &Path) -> Result<(DevIssuer, JoinHandle<()>, std::net::TcpLi
 }
 
 /// Lays one JSON value over another: members replace or join members, anything else replaces.
-pub fn overlay(under: &mut Value, over: &Value) {
+fn overlay(under: &mut Value, over: &Value) {
     match (under, over) {
         (_, Value::Null) => {}
         (Value::Object(under), Value::Object(over)) => {

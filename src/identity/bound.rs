@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::IdentityError;
 use super::credential::{Credential, Scheme};
-use super::dpop;
+use super::dpop::{self, Nonce, Nonces};
 use super::gateway::Gateways;
 use crate::exchange::Exchange;
 use crate::inventory::{SenderConstraint, Server};
@@ -19,16 +19,25 @@ mod certificate;
 mod confirmation;
 mod error;
 
-/// Whether the presenter of a token has what it is bound to, and the server takes what that is.
+/// Who and what is believed about whose a token is.
+#[derive(Clone, Copy)]
+pub(super) struct Believed<'a> {
+    pub(super) gateways: &'a Gateways,
+    pub(super) store: &'a dyn Store,
+    pub(super) nonces: &'a Nonces,
+}
+
+/// Whether the presenter of a token has what it is bound to, and the server takes what that is. Gives the nonce that the
+/// next proof should have, if it is another than this one's.
 ///
 /// `sent` is `None` where a gateway verified the token and only its claims came: then no proof can be tied to it.
 pub(super) async fn check(
     bound: Bound,
     sent: Option<Credential<'_>>,
     (exchange, server): (&Exchange, &Server),
-    (gateways, store): (&Gateways, &dyn Store),
+    believed: Believed<'_>,
     now: Timestamp,
-) -> Result<(), IdentityError> {
+) -> Result<Option<Nonce>, IdentityError> {
     let dpop_scheme = sent.filter(|sent| sent.scheme == Scheme::Dpop);
     if bound.key.is_some() && dpop_scheme.is_none() {
         // RFC 9449 §7.2: a bound token is never taken as a bearer token.
@@ -38,12 +47,14 @@ pub(super) async fn check(
         return Err(BoundError::TokenNotBound.into());
     }
     if let Some(expected) = bound.certificate {
-        certificate::check(&expected, exchange, gateways)?;
+        certificate::check(&expected, exchange, believed.gateways)?;
     }
     if let (Some(key), Some(sent)) = (bound.key, dpop_scheme) {
-        dpop::check(&key, sent.token, (exchange, server), store, now).await?;
+        let believed = (believed.store, believed.nonces);
+        let fresh = dpop::check(&key, sent.token, (exchange, server), believed, now).await?;
+        return Ok(fresh);
     }
-    Ok(())
+    Ok(None)
 }
 
 const fn will_do(constraint: SenderConstraint, bound: Bound) -> bool {

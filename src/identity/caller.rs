@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::dpop::Nonce;
 use crate::inventory::{Requirement, Server};
 
 /// Every identity on one call.
@@ -15,6 +16,8 @@ pub struct Caller {
     pub workload: Option<Arc<Workload>>,
     /// Who acts for the user, where the token says so. It is asked about only where the server requires an actor.
     pub actor: Option<Arc<Actor>>,
+    /// What their next proof should have as its nonce, where the one that they used expires soon.
+    pub nonce: Option<Nonce>,
 }
 
 impl Caller {

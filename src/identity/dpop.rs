@@ -1,7 +1,7 @@
 //! A proof that a client has the key that its token is bound to, made for one request (RFC 9449 §4.3).
 //!
 //! What costs little is checked first. A key that isn't the token's is refused before its signature is looked at, so
-//! only the owner of a token can have a signature verified; a proof is marked as used only when all else holds, so only
+//! only the owner of a token can have a signature verified or the state asked; a proof is marked as used only when all else holds, so only
 //! the owner of a key can have anything remembered.
 
 use std::time::Duration;
@@ -11,22 +11,28 @@ use jiff::Timestamp;
 use super::bound::{BoundError, Hash};
 use super::jwk;
 use crate::exchange::{Exchange, NotSingle};
-use crate::inventory::{Dpop, Server};
+use crate::inventory::{self, Dpop, Server};
 use crate::state::{Id, Store, Used};
 
 use proof::Proof;
 
+pub use nonce::Nonce;
+
+pub(super) use nonce::Nonces;
+
+mod nonce;
 mod proof;
 mod url;
 
-/// Whether the request brings a proof of this key, made for it and for this token, that wasn't used before.
+/// Whether the request brings a proof of this key, made for it and for this token, that wasn't used before. Gives the
+/// nonce that the next one should have, where the server demands nonces and this one's expires soon.
 pub(super) async fn check(
     key: &Hash,
     token: &str,
     (exchange, server): (&Exchange, &Server),
-    store: &dyn Store,
+    (store, nonces): (&dyn Store, &Nonces),
     now: Timestamp,
-) -> Result<(), BoundError> {
+) -> Result<Option<Nonce>, BoundError> {
     let proof = Proof::read(header(exchange)?, &server.dpop)?;
     let proving = jwk::read_proof_key(&proof.jwk, proof.algorithm).ok_or(BoundError::ProofKeyUnusable)?;
     if !proving.thumbprint.is(key) {
@@ -45,10 +51,18 @@ pub(super) async fn check(
     {
         return Err(BoundError::ProofOtherToken);
     }
+    let fresh = match server.dpop.nonces {
+        inventory::Nonces::Off => None,
+        inventory::Nonces::Required => {
+            let given = proof.nonce.as_deref();
+            nonces.check(given, (exchange, server), store, now).await?
+        }
+    };
     if !proof.is_signed_by(&proving) {
         return Err(BoundError::ProofSignature);
     }
-    use_once(&proof, key, &server.dpop, (exchange, store)).await
+    use_once(&proof, key, &server.dpop, (exchange, store)).await?;
+    Ok(fresh)
 }
 
 fn header(exchange: &Exchange) -> Result<&str, BoundError> {

@@ -49,6 +49,22 @@ pub struct Dpop {
     /// How far a client's clock may be ahead. Default: `5s`.
     #[serde(with = "required")]
     pub max_ahead: Duration,
+    /// Whether proofs must have a nonce of this server (RFC 9449 §9). Default: off.
+    pub nonces: Nonces,
+    /// How long a nonce is handed out; it is taken for as long again. Default: `5m`.
+    #[serde(with = "required")]
+    pub nonce_lifetime: Duration,
+}
+
+/// Whether proofs must have a nonce that the server handed out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Nonces {
+    /// No.
+    #[default]
+    Off,
+    /// Every one.
+    Required,
 }
 
 impl Default for Dpop {
@@ -57,6 +73,8 @@ impl Default for Dpop {
             algorithms: vec![Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA],
             max_age: Duration::from_mins(1),
             max_ahead: Duration::from_secs(5),
+            nonces: Nonces::Off,
+            nonce_lifetime: Duration::from_mins(5),
         }
     }
 }
@@ -88,8 +106,15 @@ impl Dpop {
         if self.max_age < Duration::from_secs(1) || self.max_age > Self::LONGEST {
             return Some(("`max_age` must be 1s to 1h", "the default is 60s"));
         }
-        (self.max_ahead > self.max_age)
-            .then_some(("`max_ahead` must not be more than `max_age`", "the default is 5s"))
+        if self.max_ahead > self.max_age {
+            return Some(("`max_ahead` must not be more than `max_age`", "the default is 5s"));
+        }
+        let nonces = self.nonce_lifetime;
+        let whole = nonces.subsec_nanos() == 0 && nonces >= Duration::from_secs(1);
+        (!whole || nonces > Self::LONGEST).then_some((
+            "`nonce_lifetime` must be 1s to 1h, in whole seconds",
+            "the default is 5m",
+        ))
     }
 
     /// The algorithms as challenges and metadata name them.

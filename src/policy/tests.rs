@@ -90,6 +90,7 @@ fn caller(user: User, path: &str) -> Caller {
         user: Some(Arc::new(user)),
         workload: Some(Arc::new(Workload { spiffe_id })),
         actor: None,
+        nonce: None,
     }
 }
 

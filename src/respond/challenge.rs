@@ -20,6 +20,8 @@ pub enum Challenge {
     Unproved,
     /// `error="invalid_dpop_proof"` (RFC 9449 §7.1)
     InvalidProof,
+    /// `error="use_dpop_nonce"` (RFC 9449 §9); the nonce is in a field of its own.
+    UseNonce,
     /// `error="insufficient_scope"`
     InsufficientScope,
     /// `error="insufficient_user_authentication"` (RFC 9470 §3)
@@ -32,6 +34,7 @@ impl Challenge {
             Self::Login => None,
             Self::InvalidToken | Self::Unproved => Some("invalid_token"),
             Self::InvalidProof => Some("invalid_dpop_proof"),
+            Self::UseNonce => Some("use_dpop_nonce"),
             Self::InvalidRequest => Some("invalid_request"),
             Self::InsufficientScope => Some("insufficient_scope"),
             Self::InsufficientLogin => Some("insufficient_user_authentication"),
@@ -39,7 +42,7 @@ impl Challenge {
     }
 
     const fn is_of_proofs(self) -> bool {
-        matches!(self, Self::Unproved | Self::InvalidProof)
+        matches!(self, Self::Unproved | Self::InvalidProof | Self::UseNonce)
     }
 }
 
@@ -133,6 +136,7 @@ mod tests {
             for (challenge, error) in [
                 (Challenge::Unproved, "invalid_token"),
                 (Challenge::InvalidProof, "invalid_dpop_proof"),
+                (Challenge::UseNonce, "use_dpop_nonce"),
             ] {
                 let field = field(challenge, &server, None);
                 assert_eq!(

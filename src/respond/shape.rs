@@ -141,6 +141,7 @@ pub const fn of(reason: Reason) -> Shape {
         | R::ProofOtherToken
         | R::ProofSignature
         | R::ProofReplayed => challenge(401, Challenge::InvalidProof),
+        R::NonceMissing | R::NonceWrong | R::NonceExpired => challenge(401, Challenge::UseNonce),
         // No login could mend these, so there is no challenge.
         R::ActorMissing
         | R::ActorDisagrees
@@ -156,7 +157,8 @@ pub const fn of(reason: Reason) -> Shape {
         | R::VerificationOverloaded
         | R::RevocationsUnknown
         | R::ReplaysUnknown
-        | R::ReplaysForgotten => down(),
+        | R::ReplaysForgotten
+        | R::NoncesUnknown => down(),
         R::HeaderMissing | R::HeaderMismatch | R::HeaderInvalid | R::VersionMismatch => {
             http(400, HEADER_MISMATCH)
         }

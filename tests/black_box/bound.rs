@@ -2,153 +2,18 @@
 //! refused for its own reason, and the answer says what would be taken.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use mcp_authz::dev::client::{Answer, Session};
 use mcp_authz::dev::dpop::BoundClient;
-use mcp_authz::dev::stack::{Ports, Stack};
 use serde_json::{Map, Value, json};
-use tokio::sync::OnceCell;
 
 use crate::parts::bound::{self, Case, Owner};
 use crate::parts::caller::Reply;
-use crate::parts::{audit, copy, repository, run, settings, temporary};
+use crate::parts::ground::{challenge, place};
+use crate::parts::{audit, run};
 
 pub(crate) const CASES: &str = include_str!("cases/bound.yaml");
-
-/// A gateway and its two servers. It ends with this process.
-struct Ground {
-    name: &'static str,
-    trusted_for: &'static [&'static str],
-    /// `sender_constraint` of `workbench` and of `info`.
-    constraints: [&'static str; 2],
-    stack: OnceCell<Result<Stack, String>>,
-}
-
-/// The certificate is named by `x-forwarded-client-cert`, by the connection, by nobody.
-static GROUNDS: [Ground; 3] = [
-    Ground::new("bound-keys", &["xfcc"], ["dpop", "any"]),
-    Ground::new("bound-certificates", &["principal"], ["mtls", "none"]),
-    Ground::new("bound-stranger", &[], ["none", "none"]),
-];
-
-impl Ground {
-    const fn new(
-        name: &'static str,
-        trusted_for: &'static [&'static str],
-        constraints: [&'static str; 2],
-    ) -> Self {
-        Self {
-            name,
-            trusted_for,
-            constraints,
-            stack: OnceCell::const_new(),
-        }
-    }
-
-    /// The policies, and who is required. Where no gateway is trusted nobody names a workload; the policies' own tests
-    /// say what holds where one is required.
-    fn policies(&self) -> (PathBuf, Vec<&str>) {
-        let shipped = repository().join("policies");
-        if !self.trusted_for.is_empty() {
-            return (shipped, vec!["user", "workload"]);
-        }
-        let policies = temporary(self.name).join("policies");
-        let _ = fs::remove_dir_all(&policies);
-        copy(&shipped, &policies);
-        fs::remove_dir_all(policies.join("tests")).unwrap();
-        (policies, vec!["user"])
-    }
-
-    async fn stack(&self) -> &Stack {
-        let started = self.stack.get_or_init(|| self.start()).await;
-        started.as_ref().unwrap_or_else(|error| panic!("{error}"))
-    }
-
-    async fn start(&self) -> Result<Stack, String> {
-        let ports = Ports::free(None).await.unwrap();
-        let (policies, require) = self.policies();
-        let server = |name: &str, constraint: &str, max_age: &str| {
-            json!({
-                "name": name, "resource": ports.url(name), "sender_constraint": constraint, "require": require,
-                "dpop": { "max_age": max_age },
-            })
-        };
-        let [workbench, info] = self.constraints;
-        let configuration = json!({
-            "servers": [server("workbench", workbench, "60s"), server("info", info, "1h")],
-            "identity": { "gateways": [{
-                "name": "envoy", "certificate": "spiffe://mcp-identity.local/gateway/envoy",
-                "trusted_for": self.trusted_for,
-            }] },
-        });
-        let settings = settings(self.name, policies, configuration);
-        let stack = Stack::start_at(&settings, ports)
-            .await
-            .map_err(|error| error.to_string())?;
-        remembers(&stack).await;
-        Ok(stack)
-    }
-}
-
-/// Waits until a proof can't have been made before the state in memory began to remember; until then it is refused for
-/// that very reason.
-async fn remembers(stack: &Stack) {
-    let owner = Owner::new(stack, "info");
-    let mut ticks = tokio::time::interval(Duration::from_millis(200));
-    for _ in 0..300 {
-        ticks.tick().await;
-        let reply = proved(&owner).await;
-        if reply.status == 200 {
-            return;
-        }
-        reply.assert_denied(503, "replays_forgotten");
-    }
-    panic!("still nothing is remembered");
-}
-
-async fn proved(owner: &Owner<'_>) -> Reply {
-    let token = owner.bound_token();
-    let (header, claims) = owner.proof(&token);
-    let proof = owner.key.sign(&header, &claims).unwrap();
-    let authorization = format!("DPoP {token}");
-    let fields = [("authorization", authorization.as_str()), ("dpop", &proof)];
-    owner.call(&owner.http(), &fields).await
-}
-
-/// The server of a case.
-async fn place(at: &str) -> (&'static Stack, &'static str) {
-    let (ground, server) = match at {
-        "dpop" => (0, "workbench"),
-        "any" => (0, "info"),
-        "mtls" => (1, "workbench"),
-        "none" => (1, "info"),
-        "stranger" => (2, "info"),
-        other => panic!("{other} is no place"),
-    };
-    (GROUNDS[ground].stack().await, server)
-}
-
-/// The challenge of a server: by these schemes, with this error.
-fn challenge(stack: &Stack, server: &str, schemes: &str, error: &str) -> String {
-    let port = stack.ports.listener;
-    let mut parameters = format!(
-        "resource_metadata=\"https://localhost:{port}/.well-known/oauth-protected-resource/{server}/mcp\""
-    );
-    if error != "-" {
-        parameters = format!("{parameters}, error=\"{error}\"");
-    }
-    let dpop = format!("DPoP {parameters}, algs=\"ES256 ES384 EdDSA\"");
-    match schemes {
-        "DPoP" => dpop,
-        "Bearer" => format!("Bearer {parameters}"),
-        "both" => format!("Bearer {parameters}, {dpop}"),
-        other => panic!("{other} is no scheme"),
-    }
-}
 
 /// What is not as the case expects.
 async fn mistaken(case: &Case) -> Option<String> {

@@ -10,7 +10,6 @@
 mod parts;
 
 mod agentgateway;
-mod agents;
 mod audit;
 mod bodies;
 mod bound;
@@ -25,6 +24,7 @@ mod faults;
 mod inspector;
 mod jwt_authn;
 mod keycloak;
+mod nonces;
 mod paths;
 mod reload;
 mod replicas;

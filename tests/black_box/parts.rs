@@ -14,6 +14,7 @@ pub(crate) mod audit;
 pub(crate) mod bound;
 pub(crate) mod caller;
 pub(crate) mod conformance;
+pub(crate) mod ground;
 pub(crate) mod http2;
 pub(crate) mod keycloak;
 pub(crate) mod node;
@@ -21,7 +22,6 @@ pub(crate) mod raw;
 #[path = "../../src/state/tests/server.rs"]
 pub(crate) mod redis;
 pub(crate) mod replica;
-pub(crate) mod sdk;
 pub(crate) mod table;
 
 /// One runtime for all tests: what a part's task was spawned on must outlive the test that happened to be first.
@@ -85,7 +85,6 @@ pub(crate) fn settings(name: &str, policies: PathBuf, configuration: Value) -> S
         directory,
         listener: None,
         configuration,
-        trust_domain: None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Why a token that is bound isn't its presenter's.
 
+use crate::identity::dpop::Nonce;
 use crate::state::StateError;
 
 /// Why a token's binding, or the proof of it, doesn't hold.
@@ -68,6 +69,18 @@ pub enum BoundError {
     /// The proof may have been used before the store began to remember.
     #[error("the proof may be older than what is remembered of others")]
     ReplaysForgotten,
+    /// The server demands a nonce of its own in proofs (RFC 9449 §9), and there is none. This one will do.
+    #[error("the proof must have a nonce of this server")]
+    NonceMissing(Nonce),
+    /// Not a nonce of this server. This one will do.
+    #[error("the proof's nonce is none of this server")]
+    NonceWrong(Nonce),
+    /// A nonce of this server whose time isn't now. This one will do.
+    #[error("the proof's nonce is too old")]
+    NonceExpired(Nonce),
+    /// Whether it is a nonce of this server can't be told: an outage, not the caller's fault.
+    #[error("it can't be told whether the proof's nonce is one of this server: {0}")]
+    NoncesUnknown(StateError),
     /// No certificate came with the call that a token is bound to.
     #[error("no client certificate came with the call")]
     CertificateMissing,
@@ -111,6 +124,10 @@ impl BoundError {
             Self::ProofReplayed => "proof_replayed",
             Self::ReplaysUnknown(_) => "replays_unknown",
             Self::ReplaysForgotten => "replays_forgotten",
+            Self::NonceMissing(_) => "nonce_missing",
+            Self::NonceWrong(_) => "nonce_wrong",
+            Self::NonceExpired(_) => "nonce_expired",
+            Self::NoncesUnknown(_) => "nonces_unknown",
             Self::CertificateMissing => "certificate_missing",
             Self::CertificateNotVouchedFor => "certificate_not_vouched_for",
             Self::CertificateMalformed => "certificate_malformed",
@@ -122,6 +139,18 @@ impl BoundError {
     /// Whether a part of ours can't tell (503) rather than the evidence being bad.
     #[must_use]
     pub const fn is_outage(self) -> bool {
-        matches!(self, Self::ReplaysUnknown(_) | Self::ReplaysForgotten)
+        matches!(
+            self,
+            Self::ReplaysUnknown(_) | Self::ReplaysForgotten | Self::NoncesUnknown(_)
+        )
+    }
+
+    /// The nonce that the client's next proof should have (RFC 9449 §9).
+    #[must_use]
+    pub const fn nonce(self) -> Option<Nonce> {
+        match self {
+            Self::NonceMissing(nonce) | Self::NonceWrong(nonce) | Self::NonceExpired(nonce) => Some(nonce),
+            _ => None,
+        }
     }
 }

@@ -23,6 +23,8 @@ pub(super) struct Proof<'a> {
     pub(super) issued: i64,
     /// `ath`
     pub(super) token: Option<Hash>,
+    /// `nonce`, where it is a text
+    pub(super) nonce: Option<String>,
     parts: Compact<'a>,
 }
 
@@ -72,6 +74,7 @@ impl<'a> Proof<'a> {
             issued: seconds(claims.get("iat")?)?,
             // One that is no hash is no token's.
             token: text("ath").and_then(|hash| Hash::read(&hash)),
+            nonce: text("nonce"),
             parts,
         })
     }

@@ -103,6 +103,8 @@ fn allowed(forward: Forward) -> Result<CheckResponse, Unfit> {
             headers.push(overwrite(name, value));
         }
     }
+    // Another list than those above: what the server answers.
+    let response_headers_to_add = answer_headers(forward.answer)?;
     for name in forward.remove {
         once(&mut changed, name)?;
         headers_to_remove.push(name.to_owned());
@@ -113,6 +115,7 @@ fn allowed(forward: Forward) -> Result<CheckResponse, Unfit> {
         http_response: Some(HttpResponse::OkResponse(OkHttpResponse {
             headers,
             headers_to_remove,
+            response_headers_to_add,
             ..OkHttpResponse::default()
         })),
     })
@@ -124,12 +127,12 @@ fn denied(answer: Answer) -> Result<CheckResponse, Unfit> {
         return Err(Unfit::Status(answer.status));
     }
     let metadata = dynamic(answer.metadata)?;
-    let headers = challenge_headers(answer.headers)?;
+    let headers = answer_headers(answer.headers)?;
     Ok(denial(code, headers, answer.body, metadata))
 }
 
 /// A name that occurs once overwrites; one that occurs again is appended throughout, in the order given.
-fn challenge_headers(fields: Vec<(&'static str, String)>) -> Result<Vec<HeaderValueOption>, Unfit> {
+fn answer_headers(fields: Vec<(&'static str, String)>) -> Result<Vec<HeaderValueOption>, Unfit> {
     let mut seen = HashSet::new();
     let again: HashSet<_> = fields
         .iter()

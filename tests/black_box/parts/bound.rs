@@ -147,6 +147,19 @@ impl<'a> Owner<'a> {
         (header, claims)
     }
 
+    /// What comes of a good call, but for its proof's nonce; none if it is null.
+    pub(crate) async fn prove(&self, nonce: &Value) -> Reply {
+        let token = self.bound_token();
+        let (header, mut claims) = self.proof(&token);
+        if !nonce.is_null() {
+            claims["nonce"] = nonce.clone();
+        }
+        let proof = self.key.sign(&header, &claims).unwrap();
+        let authorization = format!("DPoP {token}");
+        let fields = [("authorization", authorization.as_str()), ("dpop", &proof)];
+        self.call(&self.http(), &fields).await
+    }
+
     /// A connection with the owner's certificate.
     pub(crate) fn http(&self) -> reqwest::Client {
         client::http(&self.stack.authority, Some(&self.identity)).unwrap()

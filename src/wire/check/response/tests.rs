@@ -16,7 +16,7 @@ fn forward(set: &[(&'static str, &str)], remove: &[&'static str]) -> Reply {
             .map(|(name, value)| (*name, (*value).to_owned()))
             .collect(),
         remove: remove.to_vec(),
-        metadata: Map::new(),
+        ..Forward::default()
     })
 }
 
@@ -78,6 +78,24 @@ fn an_allow_overwrites_each_header_by_name_of_the_action() {
         ]
     );
     assert_eq!(ok.headers_to_remove, ["x-mcp-agent"]);
+}
+
+#[test]
+fn what_is_for_the_client_is_written_on_the_servers_answer_and_not_on_the_request() {
+    let answering = |value: &str| {
+        of_reply(Reply::Forward(Forward {
+            answer: vec![("dpop-nonce", value.to_owned())],
+            ..Forward::default()
+        }))
+    };
+    let ok = ok(answering("n1").unwrap());
+    let overwrite = HeaderAppendAction::OverwriteIfExistsOrAdd;
+    assert_eq!(
+        fields(&ok.response_headers_to_add),
+        [("dpop-nonce", "n1", overwrite)]
+    );
+    assert!(ok.headers.is_empty() && ok.headers_to_remove.is_empty());
+    assert_eq!(answering("a\r\nx: y"), Err(Unfit::Value("dpop-nonce")));
 }
 
 #[test]
