@@ -1,6 +1,7 @@
 //! Everything that stands in for the real surroundings on one machine: a certificate authority, an issuer of
 //! tokens, Envoy, MCP servers. The demo and the tests run on these; nothing that serves knows of them.
 
+pub mod agents;
 pub mod client;
 pub mod demo;
 pub mod dpop;
@@ -10,6 +11,7 @@ pub mod keycloak;
 pub mod mint;
 pub mod part;
 pub mod pki;
+pub mod served;
 pub mod stack;
 pub mod trust_domain;
 pub mod workload_api;

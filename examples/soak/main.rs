@@ -62,6 +62,7 @@ async fn main() -> Result<(), Failure> {
         directory: arguments.directory.join("stack"),
         listener: None,
         configuration: Value::Null,
+        trust_domain: None,
     })
     .await?;
     let complaints = soak(&arguments, &stack, &policies).await?;

@@ -106,6 +106,7 @@ fn settings(args: &DemoArgs) -> miette::Result<Settings> {
         directory: args.directory.clone(),
         listener: Some(args.port),
         configuration: Value::Null,
+        trust_domain: None,
     })
 }
 

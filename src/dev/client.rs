@@ -8,10 +8,11 @@ use rmcp::transport::streamable_http_client::{
 };
 use rmcp::transport::{DynamicTransportError, StreamableHttpClientTransport, WorkerTransport};
 use rmcp::{RoleClient, ServiceExt as _};
+use rustls::ClientConfig;
 use serde_json::{Map, Value, json};
 
 use super::dpop::BoundClient;
-use super::pki::{Authority, Identity, PkiError};
+use super::pki::{Authority, Identity, PkiError, Svid};
 
 /// The key in a result's `_meta` under which the demo's MCP servers say which headers about the caller they saw.
 pub const SEEN: &str = "local.mcp-identity/headers";
@@ -100,7 +101,18 @@ pub struct Session(RunningService<RoleClient, ()>);
 /// # Errors
 /// [`ClientError`] if the identity isn't usable.
 pub fn http(authority: &Authority, identity: Option<&Identity>) -> Result<reqwest::Client, ClientError> {
-    let tls = authority.client_config(identity)?;
+    over(authority.client_config(identity)?)
+}
+
+/// The same for a workload with this SVID, of whatever trust domain.
+///
+/// # Errors
+/// [`ClientError`] if the SVID isn't usable.
+pub fn workload(authority: &Authority, svid: &Svid) -> Result<reqwest::Client, ClientError> {
+    over(authority.workload_config(svid)?)
+}
+
+fn over(tls: ClientConfig) -> Result<reqwest::Client, ClientError> {
     Ok(reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .no_proxy()

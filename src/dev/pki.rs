@@ -14,7 +14,7 @@ use rcgen::{
     IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
 };
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
 const DAY: Duration = Duration::from_hours(24);
@@ -229,18 +229,38 @@ impl Authority {
     /// # Errors
     /// [`PkiError`] if the identity isn't one.
     pub fn client_config(&self, identity: Option<&Identity>) -> Result<ClientConfig, PkiError> {
+        let read = |identity: &Identity| -> Result<_, PkiError> {
+            let certificate = CertificateDer::from_pem_slice(identity.certificate.as_bytes())?;
+            Ok((
+                certificate,
+                PrivateKeyDer::from_pem_slice(identity.key.as_bytes())?,
+            ))
+        };
+        self.client(identity.map(read).transpose()?)
+    }
+
+    /// How a workload with this SVID, of whatever trust domain, speaks to servers of this authority.
+    ///
+    /// # Errors
+    /// [`PkiError`] if the SVID isn't one.
+    pub fn workload_config(&self, svid: &Svid) -> Result<ClientConfig, PkiError> {
+        let key = PrivatePkcs8KeyDer::from(svid.key.clone()).into();
+        self.client(Some((svid.certificate.clone().into(), key)))
+    }
+
+    fn client(
+        &self,
+        identity: Option<(CertificateDer<'static>, PrivateKeyDer<'static>)>,
+    ) -> Result<ClientConfig, PkiError> {
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(self.certificate.as_bytes())?)?;
+        roots.add(CertificateDer::from(self.der.clone()))?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots);
         Ok(match identity {
             None => builder.with_no_client_auth(),
-            Some(identity) => builder.with_client_auth_cert(
-                vec![CertificateDer::from_pem_slice(identity.certificate.as_bytes())?],
-                PrivateKeyDer::from_pem_slice(identity.key.as_bytes())?,
-            )?,
+            Some((certificate, key)) => builder.with_client_auth_cert(vec![certificate], key)?,
         })
     }
 }

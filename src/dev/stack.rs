@@ -4,6 +4,7 @@
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -12,7 +13,8 @@ use tokio::task::JoinHandle;
 use super::envoy::{self, Places};
 use super::issuer::{DevIssuer, DevIssuerError};
 use super::part::{self, Part, PartError};
-use super::pki::{Authority, PkiError};
+use super::pki::{self, Authority, PkiError};
+use super::trust_domain::DevTrustDomain;
 
 /// The trust domain of the default policies.
 pub const TRUST_DOMAIN: &str = "mcp-identity.local";
@@ -38,6 +40,8 @@ pub struct Settings {
     pub listener: Option<u16>,
     /// What else the configuration of mcp-authz shall say: laid over the usual one, member by member.
     pub configuration: Value,
+    /// Whose SVIDs the gateway takes, besides certificates of the authority that is made on the spot.
+    pub trust_domain: Option<Arc<DevTrustDomain>>,
 }
 
 /// Why it isn't all there.
@@ -148,7 +152,7 @@ impl Stack {
     pub async fn start_at(settings: &Settings, ports: Ports) -> Result<Self, StackError> {
         let directory = make(&settings.directory)?;
         let pki = make(&directory.join("pki"))?;
-        let authority = certificates(&pki)?;
+        let authority = certificates(&pki, settings.trust_domain.as_deref())?;
         let (issuer, issuing, issuer_port) = issue(&directory)?;
         let mut stack = Self {
             directory,
@@ -362,9 +366,11 @@ fn gateway() -> String {
     format!("spiffe://{TRUST_DOMAIN}/gateway/envoy")
 }
 
-fn certificates(pki: &Path) -> Result<Authority, PkiError> {
+fn certificates(pki: &Path, domain: Option<&DevTrustDomain>) -> Result<Authority, PkiError> {
     let authority = Authority::new(crate::clock::now())?;
-    authority.write(pki)?;
+    let others = domain.map(DevTrustDomain::x509_bundle_pem).unwrap_or_default();
+    let trusted = [authority.certificate(), &others].concat();
+    pki::write(&pki.join("ca.pem"), &trusted, 0o644)?;
     authority.server(None)?.write(pki, "server")?;
     authority
         .server(Some(&format!("spiffe://{TRUST_DOMAIN}/mcp-authz")))?
@@ -393,7 +399,7 @@ fn issue(directory: &Path) -> Result<(DevIssuer, JoinHandle<()>, std::net::TcpLi
 }
 
 /// Lays one JSON value over another: members replace or join members, anything else replaces.
-fn overlay(under: &mut Value, over: &Value) {
+pub fn overlay(under: &mut Value, over: &Value) {
     match (under, over) {
         (_, Value::Null) => {}
         (Value::Object(under), Value::Object(over)) => {

@@ -11,12 +11,15 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{AskError, Outcome, PolicySet, Question, StepUp, Verdict, code};
-use crate::identity::{Actor, Agent, Caller, User, Workload};
+use crate::identity::{Acting, Actor, Agent, Caller, User, Workload};
 use crate::inventory::{Problem, Requirement, Server};
 use crate::mcp::{Call, Id, Version};
 
 /// The time of a test that names none: 2026-01-01T12:00:00Z.
 const NOON: i64 = 1_767_268_800;
+/// Whom a test names where nobody is to be.
+pub(super) const NOBODY: &str = "-";
+
 /// The issuer of whoever names none.
 const ISSUER: &str = "https://issuer.test";
 
@@ -227,6 +230,7 @@ impl Case {
             .into_iter()
             .flatten()
             .map(String::as_str)
+            .filter(|name| *name != NOBODY)
             .collect();
         let who = if who.is_empty() {
             "nobody".to_owned()
@@ -290,7 +294,11 @@ impl Case {
 /// Asks, and compares.
 pub(super) fn ask(set: &PolicySet, servers: &[Server], people: &People, case: &Case) -> Result<(), Said> {
     let server = server(servers, case)?;
-    let caller = case.caller(people)?;
+    let mut caller = case.caller(people)?;
+    if case.actor.is_none() && server.require.contains(&Requirement::Actor) {
+        // Who says nothing of an actor says nothing against the usual one: the workload that calls acts itself.
+        caller.actor = caller.workload.as_deref().map(acting);
+    }
     let call = Call {
         id: Some(Id::Number(1)),
         operation: case.operation(people)?,
@@ -341,7 +349,7 @@ fn named<T>(
     name: Option<&str>,
     known: &BTreeMap<String, Arc<T>>,
 ) -> Result<Option<Arc<T>>, Said> {
-    let Some(name) = name else {
+    let Some(name) = name.filter(|name| *name != NOBODY) else {
         return Ok(None);
     };
     let found = known.get(name).cloned();
@@ -357,10 +365,16 @@ fn server(servers: &[Server], case: &Case) -> Result<Server, Said> {
         return Ok(server.clone());
     }
     let mut server = super::default_server(name).map_err(|error| Said::new(error.to_string()))?;
-    server
-        .require
-        .extend(case.actor.as_ref().map(|_| Requirement::Actor));
+    let named = case.actor.as_deref().filter(|name| *name != NOBODY);
+    server.require.extend(named.map(|_| Requirement::Actor));
     Ok(server)
+}
+
+fn acting(workload: &Workload) -> Arc<Actor> {
+    Arc::new(Actor {
+        current: Acting::Workload(workload.clone()),
+        earlier: Vec::new(),
+    })
 }
 
 fn compare(case: &Case, answer: &Result<Vec<Verdict>, AskError>) -> Result<(), Said> {

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use serde_saphyr::Spanned;
 
-use super::case::{Case, Expected};
+use super::case::{Case, Expected, NOBODY};
 use super::suite::line_column;
 
 /// A table as written.
@@ -111,15 +111,14 @@ impl Axis {
         }
     }
 
-    /// `-` is nobody.
     fn put(self, case: &mut Case, name: &str) {
-        let value = (name != "-").then(|| name.to_owned());
+        let value = Some(name.to_owned());
         match self {
             Self::User => case.user = value,
             Self::Workload => case.workload = value,
             Self::Actor => case.actor = value,
-            Self::Tool => case.tool = value,
-            Self::Method => case.method = value,
+            Self::Tool => case.tool = value.filter(|name| name != NOBODY),
+            Self::Method => case.method = value.filter(|name| name != NOBODY),
         }
     }
 }

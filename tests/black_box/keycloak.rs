@@ -7,6 +7,8 @@ use crate::parts::keycloak::{self, Ground, denied};
 use crate::parts::{audit, run};
 
 mod grants;
+mod login;
+mod rotation;
 
 fn read() -> Value {
     json!({ "path": "/srv/work/hello.txt" })

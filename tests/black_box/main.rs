@@ -10,6 +10,7 @@
 mod parts;
 
 mod agentgateway;
+mod agents;
 mod audit;
 mod bodies;
 mod bound;

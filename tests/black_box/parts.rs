@@ -22,6 +22,7 @@ pub(crate) mod raw;
 #[path = "../../src/state/tests/server.rs"]
 pub(crate) mod redis;
 pub(crate) mod replica;
+pub(crate) mod sdk;
 pub(crate) mod table;
 
 /// One runtime for all tests: what a part's task was spawned on must outlive the test that happened to be first.
@@ -85,6 +86,7 @@ pub(crate) fn settings(name: &str, policies: PathBuf, configuration: Value) -> S
         directory,
         listener: None,
         configuration,
+        trust_domain: None,
     }
 }
 

@@ -29,9 +29,9 @@ impl Realm {
         }
     }
 
-    /// Held while a user logs in by password: Keycloak's protection against brute force says «invalid credentials» to the
-    /// second of two logins of a user at the same time.
-    pub(super) async fn login(&self) -> MutexGuard<'_, ()> {
+    /// To be held while a user logs in by password, as [`Realm::user`] does: Keycloak's protection against brute force says
+    /// «invalid credentials» to the second of two logins of a user at the same time.
+    pub async fn login(&self) -> MutexGuard<'_, ()> {
         self.login.lock().await
     }
 

@@ -66,29 +66,9 @@ impl Realm {
         scope: &str,
         proof: Option<&str>,
     ) -> Result<Tokens, KeycloakError> {
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        form.append_pair("scope", scope);
-        identified(&mut form, client);
-        match grant {
-            Grant::ClientCredentials => {
-                form.append_pair("grant_type", "client_credentials");
-            }
-            Grant::Password(user, password) => {
-                form.append_pair("grant_type", "password")
-                    .append_pair("username", user)
-                    .append_pair("password", password);
-            }
-            Grant::Refresh(token) => {
-                form.append_pair("grant_type", "refresh_token")
-                    .append_pair("refresh_token", token);
-            }
-            Grant::Exchange(token) => {
-                form.append_pair("grant_type", EXCHANGE)
-                    .append_pair("subject_token", token)
-                    .append_pair("subject_token_type", ACCESS_TOKEN);
-            }
-        }
-        let answer = self.post(&self.token_endpoint(), form.finish(), proof).await?;
+        let answer = self
+            .post(&self.token_endpoint(), asked(client, grant, scope), proof)
+            .await?;
         serde_json::from_value(answer).map_err(|error| KeycloakError::Refused {
             status: 200,
             place: self.token_endpoint(),
@@ -113,11 +93,13 @@ impl Realm {
     /// # Errors
     /// [`KeycloakError::Refused`].
     pub async fn revoke(&self, client: Client<'_>, token: &str) -> Result<(), KeycloakError> {
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        identified(&mut form, client);
-        form.append_pair("token", token);
+        let form = {
+            let mut form = form_urlencoded::Serializer::new(String::new());
+            identified(&mut form, client);
+            form.append_pair("token", token).finish()
+        };
         let place = format!("{}/protocol/openid-connect/revoke", self.issuer());
-        self.post(&place, form.finish(), None).await.map(drop)
+        self.post(&place, form, None).await.map(drop)
     }
 
     /// Where tokens are asked for: what a proof for it says as `htu`.
@@ -137,6 +119,32 @@ impl Realm {
         }
         super::admin::answer(place, request).await
     }
+}
+
+fn asked(client: Client<'_>, grant: Grant<'_>, scope: &str) -> String {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("scope", scope);
+    identified(&mut form, client);
+    match grant {
+        Grant::ClientCredentials => {
+            form.append_pair("grant_type", "client_credentials");
+        }
+        Grant::Password(user, password) => {
+            form.append_pair("grant_type", "password")
+                .append_pair("username", user)
+                .append_pair("password", password);
+        }
+        Grant::Refresh(token) => {
+            form.append_pair("grant_type", "refresh_token")
+                .append_pair("refresh_token", token);
+        }
+        Grant::Exchange(token) => {
+            form.append_pair("grant_type", EXCHANGE)
+                .append_pair("subject_token", token)
+                .append_pair("subject_token_type", ACCESS_TOKEN);
+        }
+    }
+    form.finish()
 }
 
 fn identified(form: &mut form_urlencoded::Serializer<'_, String>, client: Client<'_>) {

@@ -242,3 +242,28 @@ fn an_argument_that_no_policy_can_see_is_told_with_its_reason() {
         assert!(told.is_some(), "{}", shown(&found));
     }
 }
+
+#[test]
+fn tests_that_say_nothing_of_an_actor_are_of_a_workload_that_acts_itself() {
+    let servers = ["workbench", "info"].map(|name| {
+        let mut server = default_server(name).unwrap();
+        server.require.push(Requirement::Actor);
+        server
+    });
+    let shipped = Files::read(&directory()).unwrap();
+    let set = PolicySet::load(&shipped, &servers).unwrap_or_else(|problems| panic!("{}", shown(&problems)));
+    assert!(set.report.cases() > 100, "{:?}", set.report);
+
+    let own = "users: { ada: { roles: [mcp-admin] } }
+workloads: { trusted: spiffe://mcp-identity.local/agent/trusted/a }
+actors: { crawler: spiffe://mcp-identity.local/agent/untrusted/b }
+cases:
+  - { server: workbench, user: ada, workload: trusted, tool: fs_read, arguments: { path: /srv/work/a }, expect: allow }
+  - { server: workbench, user: ada, workload: trusted, actor: crawler, tool: db_read, arguments: { sql: select 1 },
+      expect: deny, because: no_permit }
+  - { server: workbench, user: ada, workload: trusted, actor: '-', tool: fs_read, expect: deny, because: missing_identity }
+";
+    let files = files(&[("tests/own.yaml", own)]);
+    let set = PolicySet::load(&files, &servers).unwrap_or_else(|problems| panic!("{}", shown(&problems)));
+    assert_eq!(set.report.cases(), 3);
+}

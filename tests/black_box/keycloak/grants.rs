@@ -58,8 +58,6 @@ async fn for_exchange(realm: &Realm) -> String {
 fn policies(directory: &Path, issuer: &str) {
     let _ = std::fs::remove_dir_all(directory);
     copy(&repository().join("policies"), directory);
-    // Its cases are of servers that ask for no actor.
-    std::fs::remove_dir_all(directory.join("tests")).unwrap();
     let policy = format!(
         "@id(\"backend-reads-for-people\")\n@reason(\"The backend may read for whom it acts\")\n\
          permit (principal == Agent::\"{issuer}#client:mcp-backend\", action in Action::\"read\", resource);\n"

@@ -50,7 +50,7 @@ async fn prepared(name: &str, change: impl FnOnce(&mut Value)) -> Result<Ground,
 }
 
 /// The one that most tests share.
-async fn keycloak() -> Result<&'static Keycloak, String> {
+pub(crate) async fn keycloak() -> Result<&'static Keycloak, String> {
     let start = async || start("keycloak", Ports::free().unwrap()).await;
     KEYCLOAK.get_or_init(start).await.as_ref().map_err(Clone::clone)
 }

@@ -1,7 +1,8 @@
 """The official MCP client for Python, through the gateway with a certificate of its own.
 
-Reads one JSON object on stdin: {url, pki, agent, token?, tool, arguments, mode}; writes one on stdout: what came of it.
-`mode` is `legacy` (initialize, a session) or a version from 2026 on (no session).
+Reads one JSON object on stdin: {url, pki, agent, token?, login?, tool, arguments, mode}; writes one on stdout: what came of it.
+`mode` is `legacy` (initialize, a session) or a version from 2026 on (no session). With `login` ({client, username,
+password}) it has no token and logs in as it is told to.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import ssl
 import sys
 
 import httpx2
+import login
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
@@ -31,12 +33,13 @@ async def main() -> None:
     tls.load_cert_chain(pki / f"{wish['agent']}.pem", pki / f"{wish['agent']}-key.pem")
     headers = {"authorization": f"Bearer {wish['token']}"} if wish.get("token") else {}
     outcome: dict = {"progress": []}
+    auth, browser = login.provider(wish["url"], wish["login"]) if wish.get("login") else (None, None)
 
     async def progress(done: float, total: float | None, message: str | None) -> None:
         outcome["progress"].append(done)
 
     try:
-        async with httpx2.AsyncClient(verify=tls, headers=headers, timeout=30, trust_env=False) as http:
+        async with httpx2.AsyncClient(verify=tls, headers=headers, auth=auth, timeout=30, trust_env=False) as http:
             transport = streamable_http_client(wish["url"], http_client=http)
             async with Client(transport, mode=wish.get("mode", "legacy"), cache=None) as client:
                 outcome["version"] = client.session.protocol_version
@@ -52,6 +55,8 @@ async def main() -> None:
             "message": str(leaf),
             "data": known.data if known else None,
         }
+    if browser:
+        outcome["logins"] = browser.logins
     json.dump(outcome, sys.stdout)
 
 
