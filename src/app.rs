@@ -154,14 +154,19 @@ impl App {
 pub async fn pipeline(config: &Config) -> Result<Pipeline, AppError> {
     let policies = open_policies(config).await?;
     let metrics = Metrics::new(config.servers.iter().map(|server| server.name.as_str()));
+    let metrics = Arc::new(metrics);
+    let counted = Arc::clone(&metrics);
+    let store = config.state.open(Arc::new(move |operation, outcome, took| {
+        counted.state_operation(operation, outcome, took);
+    }));
     Ok(Pipeline {
         routes: Routes::new(config.servers.iter().cloned()),
         limits: config.messages,
-        verifier: Verifier::start(config.identity.clone(), config.state.open()).await?,
+        verifier: Verifier::start(config.identity.clone(), store).await?,
         policies: Arc::new(policies),
         redactor: Redactor::new(&config.audit)?,
         journal: Journal::start(&config.audit)?,
-        metrics: Arc::new(metrics),
+        metrics,
     })
 }
 

@@ -7,7 +7,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use tracing::Instrument as _;
@@ -71,10 +71,11 @@ impl Decider for Pipeline {
             }
         };
         let mut case = Case::open(self, exchange, Some(slot));
+        let decide_by = self.journal.decide_by(deadline);
+        case.exchange.deadline = before(decide_by);
         let outcome = {
             let span = case.span.clone();
             let work = AssertUnwindSafe(self.decide(&mut case).instrument(span)).catch_unwind();
-            let decide_by = self.journal.decide_by(deadline);
             match tokio::time::timeout_at(decide_by.into(), work).await {
                 Ok(Ok(outcome)) => outcome,
                 Ok(Err(_panic)) => Outcome::Decided(Denial::Unavailable(Reason::Panicked).into()),
@@ -155,6 +156,15 @@ impl Pipeline {
             Err(reason) => Outcome::Decided(Denial::Metadata(reason).into()),
         }
     }
+}
+
+/// When a stage that waits for somebody else gives up: before its decision is given up, so that it is told for whom it
+/// waited.
+fn before(decide_by: Instant) -> Instant {
+    const SPARE: Duration = Duration::from_millis(5);
+    let left = decide_by.saturating_duration_since(clock::instant());
+    let spare = left.checked_div(20).unwrap_or_default().min(SPARE);
+    decide_by.checked_sub(spare).unwrap_or(decide_by)
 }
 
 /// Asks one set of policies about every call of a message.

@@ -16,6 +16,7 @@ pub use self::redis::{Redis, Settings as RedisSettings};
 pub use limits::Limits;
 pub use memory::Memory;
 pub use settings::Settings;
+pub use watched::Watcher;
 
 mod limits;
 mod memory;
@@ -24,6 +25,7 @@ mod redis;
 mod revocations;
 mod settings;
 mod used;
+mod watched;
 
 #[cfg(test)]
 mod tests;
@@ -69,6 +71,9 @@ pub struct Status {
     pub kind: &'static str,
     /// Why it can't tell just now; `None` while it can.
     pub outage: Option<StateError>,
+    /// How long ago every revocation was known here that had been added by then; `None` if they are kept here alone, or
+    /// never were all known.
+    pub revocations_age: Option<Duration>,
     /// Ids that it keeps in this process; `None` if they are kept elsewhere.
     pub used_ids: Option<usize>,
     /// Revocations that this process knows.

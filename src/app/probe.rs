@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::clock;
 use crate::identity::KeyStatus as Keys;
 use crate::pipeline::Pipeline;
+use crate::state::StateError;
 use crate::telemetry::{AuditStatus, KeyStatus, PolicyStatus, Probe, StateStatus, Status};
 
 /// Asks the pipeline's parts.
@@ -46,6 +47,8 @@ impl Parts {
         StateStatus {
             kind: status.kind,
             failing: status.outage.map(|why| why.to_string()),
+            full: status.outage == Some(StateError::Full),
+            revocations_age: status.revocations_age,
             used_ids: status.used_ids,
             revocations: status.revocations,
             bytes: status.bytes,

@@ -24,7 +24,10 @@ use super::{Outcome, Pipeline};
 /// panic, the wire that answered in our stead, or a gateway that gave up (`gateway_gone`: nobody hears the answer).
 pub(super) struct Case<'p> {
     pub(super) pipeline: &'p Pipeline,
+    /// Its deadline is that of the stages once they have begun.
     pub(super) exchange: Exchange,
+    /// Until when it must be recorded.
+    deadline: Instant,
     pub(super) decision_id: String,
     pub(super) trace_id: Option<String>,
     pub(super) span: Span,
@@ -58,6 +61,7 @@ impl<'p> Case<'p> {
             span: decision_span(&decision_id, trace.as_ref()),
             trace_id: trace.map(|trace| trace.trace_id()),
             decision_id,
+            deadline: exchange.deadline,
             exchange,
             server: None,
             message: None,
@@ -111,7 +115,7 @@ impl<'p> Case<'p> {
         if let Some(slot) = self.slot.take() {
             let receipt = slot.commit(&record::of(&self, ending));
             let receipt = self.receipt.insert(receipt);
-            if let Err(error) = receipt.durable(self.exchange.deadline).await {
+            if let Err(error) = receipt.durable(self.deadline).await {
                 tracing::warn!(%error, "a request is denied because its decision could not be recorded");
                 outcome = Outcome::Decided(Denial::Unavailable(Reason::AuditUnavailable).into());
                 reply = self.reply(&outcome);

@@ -100,6 +100,7 @@ impl Store for Memory {
         Status {
             kind: "memory",
             outage: None,
+            revocations_age: None,
             used_ids: Some(self.used.len()),
             revocations: self.revocations.len(),
             bytes: self.used.bytes().saturating_add(self.revocations.bytes()),

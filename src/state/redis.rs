@@ -134,6 +134,7 @@ impl Store for Redis {
         Status {
             kind: "redis",
             outage: self.shared.outage(),
+            revocations_age: self.shared.confirmed_for(),
             used_ids: None,
             revocations: self.shared.revocations.len(),
             bytes: self.shared.revocations.bytes(),

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Limits, Memory, Redis, Store, redis};
+use super::watched::Watched;
+use super::{Limits, Memory, Redis, Store, Watcher, redis};
 
 /// What replicas share: ids that may be used once, secrets, revocations.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,12 +18,13 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The store that is configured. Needs a running tokio.
+    /// The store that is configured, and who counts what it is asked. Needs a running tokio.
     #[must_use]
-    pub fn open(&self) -> Arc<dyn Store> {
-        match &self.redis {
+    pub fn open(&self, watcher: Watcher) -> Arc<dyn Store> {
+        let store: Arc<dyn Store> = match &self.redis {
             Some(redis) => Arc::new(Redis::start(redis.clone(), self.limits)),
             None => Arc::new(Memory::new(self.limits)),
-        }
+        };
+        Arc::new(Watched::new(store, watcher))
     }
 }

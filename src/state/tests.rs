@@ -196,3 +196,40 @@ fn revocations_are_bounded_and_known_ones_can_still_be_extended() {
     revocations.add(revocation(1, late, MINUTE), start).unwrap();
     assert_eq!(revocations.issued_until(&id(1)), Some(late));
 }
+
+#[tokio::test]
+async fn what_a_store_is_asked_is_counted_with_what_came_of_it_also_if_nobody_waits() {
+    let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let telling = Arc::clone(&told);
+    let one = Settings {
+        limits: Limits {
+            used_ids: 1,
+            revocations: 1,
+        },
+        redis: None,
+    };
+    let store = one.open(Arc::new(move |operation, outcome, _took| {
+        telling.lock().unwrap().push((operation, outcome));
+    }));
+    for number in [1, 1, 2] {
+        let _ = store.use_once(id(number), MINUTE, soon()).await;
+    }
+    store.secret("nonces", soon()).await.unwrap();
+    store
+        .revoke(revocation(1, start().time, MINUTE), soon())
+        .await
+        .unwrap();
+    drop(store.use_once(id(3), MINUTE, soon()));
+    assert!(store.caught_up(crate::clock::instant(), soon()).is_none());
+    assert_eq!(
+        *told.lock().unwrap(),
+        [
+            ("use_once", "first"),
+            ("use_once", "again"),
+            ("use_once", "full"),
+            ("secret", "ok"),
+            ("revoke", "ok"),
+            ("use_once", "abandoned"),
+        ]
+    );
+}

@@ -13,7 +13,9 @@ use metrics::{Counter, Gauge, Key, Label, Level, Metadata, Recorder as _};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use super::histogram::Histogram;
-use super::status::{StateStatus, Status};
+use super::status::Status;
+
+mod state;
 
 const DECISIONS: &str = "mcp_authz_decisions_total";
 const LATENCY: &str = "mcp_authz_decision_duration_seconds";
@@ -30,10 +32,6 @@ const AUDIT_CAPACITY: &str = "mcp_authz_audit_queue_capacity";
 const AUDIT_WRITABLE: &str = "mcp_authz_audit_writable";
 const AUDIT_WRITTEN: &str = "mcp_authz_audit_lines_total";
 const AUDIT_FAILURES: &str = "mcp_authz_audit_write_failures_total";
-const STATE_REACHABLE: &str = "mcp_authz_state_reachable";
-const STATE_ENTRIES: &str = "mcp_authz_state_entries";
-const STATE_CAPACITY: &str = "mcp_authz_state_capacity";
-const STATE_BYTES: &str = "mcp_authz_state_bytes";
 const READY: &str = "mcp_authz_ready";
 
 /// The server's label where none was found, or none that is configured.
@@ -53,6 +51,7 @@ pub struct Metrics {
     in_flight: Gauge,
     loaded: Counter,
     refused: Counter,
+    state: state::Operations,
 }
 
 /// The labels of a decision; the server by its place.
@@ -105,6 +104,7 @@ impl Metrics {
             in_flight: recorder.register_gauge(&key(IN_FLIGHT, &[]), &METADATA),
             loaded: reloads("loaded"),
             refused: reloads("refused"),
+            state: state::Operations::default(),
             recorder,
         }
     }
@@ -165,6 +165,11 @@ impl Metrics {
         }
     }
 
+    /// Counts a question to the state that replicas share, and what came of it.
+    pub fn state_operation(&self, operation: &'static str, outcome: &'static str, took: Duration) {
+        self.state.record(&self.recorder, operation, outcome, took);
+    }
+
     /// Everything in Prometheus' text format. What ages is computed here.
     #[must_use]
     pub fn render(&self, status: &Status, now: Timestamp) -> String {
@@ -178,6 +183,7 @@ impl Metrics {
         for (label, latency) in &self.latency {
             latency.write(&mut text, LATENCY, label);
         }
+        self.state.write(&mut text);
         if let Some(version) = &status.policies.version {
             // Written here: a series of the recorder would stay for every version that ever ruled.
             let version = version
@@ -208,7 +214,7 @@ impl Metrics {
                 self.set(KEY_AGE, &issuer, age(fetched));
             }
         }
-        self.tell_state(&status.state);
+        state::tell(&self.recorder, &status.state);
         self.set(AUDIT_WRITABLE, &[], flag(status.audit.failing.is_none()));
         self.set(AUDIT_DEPTH, &[], count(status.audit.depth));
         self.set(AUDIT_CAPACITY, &[], count(status.audit.capacity));
@@ -223,27 +229,8 @@ impl Metrics {
         }
     }
 
-    fn tell_state(&self, state: &StateStatus) {
-        self.set(
-            STATE_REACHABLE,
-            &[("store", state.kind)],
-            flag(state.failing.is_none()),
-        );
-        let used = state
-            .used_ids
-            .map(|count| ("used_ids", count, state.max_used_ids));
-        let revocations = ("revocations", state.revocations, state.max_revocations);
-        for (kind, entries, capacity) in used.into_iter().chain([revocations]) {
-            self.set(STATE_ENTRIES, &[("kind", kind)], count(entries));
-            self.set(STATE_CAPACITY, &[("kind", kind)], count(capacity));
-        }
-        self.set(STATE_BYTES, &[], count(state.bytes));
-    }
-
     fn set(&self, name: &'static str, labels: &[(&'static str, &str)], value: f64) {
-        self.recorder
-            .register_gauge(&key(name, labels), &METADATA)
-            .set(value);
+        gauge(&self.recorder, name, labels, value);
     }
 
     fn counter(&self, server: &str, labels: Labels) -> Counter {
@@ -285,7 +272,7 @@ fn describe(recorder: &PrometheusRecorder) {
         (AUDIT_WRITTEN, "Lines written to the audit journal."),
         (AUDIT_FAILURES, "Failed attempts to write the audit journal."),
     ];
-    for (name, help) in counters {
+    for (name, help) in counters.into_iter().chain(state::COUNTERS) {
         recorder.describe_counter(name.into(), None, help.into());
     }
     let gauges = [
@@ -307,18 +294,15 @@ fn describe(recorder: &PrometheusRecorder) {
         ),
         (AUDIT_CAPACITY, "Places of the audit queue."),
         (AUDIT_WRITABLE, "1 if the audit journal can be written."),
-        (
-            STATE_REACHABLE,
-            "1 if the state that replicas share can be asked.",
-        ),
-        (STATE_ENTRIES, "Used ids and revocations that this process keeps."),
-        (STATE_CAPACITY, "How many of them there may be."),
-        (STATE_BYTES, "The memory that they take in this process."),
         (READY, "1 if new requests are welcome."),
     ];
-    for (name, help) in gauges {
+    for (name, help) in gauges.into_iter().chain(state::GAUGES) {
         recorder.describe_gauge(name.into(), None, help.into());
     }
+}
+
+fn gauge(recorder: &PrometheusRecorder, name: &'static str, labels: &[(&'static str, &str)], value: f64) {
+    recorder.register_gauge(&key(name, labels), &METADATA).set(value);
 }
 
 fn key(name: &'static str, labels: &[(&'static str, &str)]) -> Key {

@@ -1,5 +1,7 @@
 //! How the parts fare, as readiness and metrics are told.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -62,6 +64,10 @@ pub struct StateStatus {
     pub kind: &'static str,
     /// Why it can't tell just now; `None` while it can.
     pub failing: Option<String>,
+    /// Why that is: it has no room for more.
+    pub full: bool,
+    /// How long ago all revocations were known here; `None` if they are kept here, or never were.
+    pub revocations_age: Option<Duration>,
     /// Used ids that this process keeps; `None` if they are kept elsewhere.
     pub used_ids: Option<usize>,
     /// Revocations that this process knows.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mcp_authz::audit::{Batch, Durations, PolicyEffect, Record, Redacted, User};
 use mcp_authz::clock;
-use mcp_authz::telemetry::{KeyStatus, Metrics, PolicyStatus, Status};
+use mcp_authz::telemetry::{KeyStatus, Metrics, PolicyStatus, StateStatus, Status};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -47,6 +47,7 @@ pub(crate) fn first_column(page: &str, heading: &str) -> BTreeSet<String> {
 pub(crate) fn metrics() -> BTreeMap<String, BTreeSet<String>> {
     let (metrics, now) = (Metrics::new(["workbench"]), clock::now());
     metrics.decision("workbench", "tools/call", "denied", "no_permit", Duration::ZERO);
+    metrics.state_operation("use_once", "first", Duration::ZERO);
     let key = |issuer: &str| KeyStatus {
         issuer: issuer.to_owned(),
         fetched: Some(now),
@@ -59,6 +60,10 @@ pub(crate) fn metrics() -> BTreeMap<String, BTreeSet<String>> {
             refused: None,
         },
         keys: vec![key("one")],
+        state: StateStatus {
+            revocations_age: Some(Duration::ZERO),
+            ..StateStatus::default()
+        },
         ..Status::default()
     };
     let text = metrics.render(&status, now);

@@ -12,6 +12,7 @@ use tokio::time::{sleep, sleep_until};
 use super::Settings;
 use super::connect::{ConnectError, connect};
 use super::scripts::{BATCH, Changes, Place, Scripts};
+use crate::clock;
 use crate::state::moment::Moment;
 use crate::state::revocations::Revocations;
 use crate::state::{Limits, StateError};
@@ -101,6 +102,12 @@ impl Shared {
     /// Whether every revocation is known here that was added longer than [`Settings::propagation`] ago.
     pub(super) fn is_caught_up(&self, now: Instant) -> bool {
         self.is_recent(*self.confirmed.borrow(), now)
+    }
+
+    /// How long ago every revocation was known.
+    pub(super) fn confirmed_for(&self) -> Option<Duration> {
+        let confirmed = *self.confirmed.borrow();
+        Some(clock::instant().saturating_duration_since(confirmed?))
     }
 
     /// Waits until it is.

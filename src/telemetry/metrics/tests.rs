@@ -30,6 +30,8 @@ fn status(version: &str) -> Status {
         state: StateStatus {
             kind: "memory",
             failing: None,
+            full: false,
+            revocations_age: Some(Duration::from_millis(1500)),
             used_ids: Some(7),
             revocations: 2,
             bytes: 4096,
@@ -65,6 +67,33 @@ fn decisions_are_counted_by_server_method_outcome_and_reason() {
 }
 
 #[test]
+fn what_the_state_was_asked_is_counted_by_operation_and_outcome_and_one_that_is_full_can_be_asked() {
+    let metrics = Metrics::new([]);
+    metrics.state_operation("use_once", "first", Duration::from_micros(120));
+    metrics.state_operation("use_once", "full", Duration::from_millis(2));
+    let mut full = status("abc");
+    full.state.full = true;
+    full.state.failing = Some("the shared state is full".to_owned());
+    let text = metrics.render(&full, at(200));
+    for line in [
+        r#"mcp_authz_state_operations_total{operation="use_once",outcome="first"} 1"#,
+        r#"mcp_authz_state_operations_total{operation="use_once",outcome="full"} 1"#,
+        r#"mcp_authz_state_operation_duration_seconds_bucket{operation="use_once",le="0.00025"} 1"#,
+        r#"mcp_authz_state_operation_duration_seconds_count{operation="use_once"} 2"#,
+        "mcp_authz_state_full 1",
+        r#"mcp_authz_state_reachable{store="memory"} 1"#,
+    ] {
+        assert!(text.lines().any(|found| found == line), "no `{line}` in\n{text}");
+    }
+    full.state.full = false;
+    let text = metrics.render(&full, at(200));
+    assert!(
+        text.contains("mcp_authz_state_reachable{store=\"memory\"} 0\n"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_server_that_is_not_configured_makes_no_label() {
     let metrics = Metrics::new(["workbench"]);
     for n in 0..1000 {
@@ -95,6 +124,8 @@ fn what_ages_is_computed_when_asked() {
         "mcp_authz_audit_write_failures_total 2",
         "mcp_authz_audit_writable 1",
         r#"mcp_authz_state_reachable{store="memory"} 1"#,
+        "mcp_authz_state_full 0",
+        "mcp_authz_state_revocations_age_seconds 1.5",
         r#"mcp_authz_state_entries{kind="used_ids"} 7"#,
         r#"mcp_authz_state_capacity{kind="used_ids"} 1000"#,
         r#"mcp_authz_state_entries{kind="revocations"} 2"#,
