@@ -68,6 +68,17 @@ fn the_tokens_corpus_holds_no_forgery_that_is_believed() {
 }
 
 #[test]
+fn the_proofs_corpus_holds_none_that_is_taken_and_says_the_wrong_thing() {
+    assert!(replay("proofs") > 10);
+    // Else the check of those that are taken would check nothing.
+    let taken = files(Path::new("fuzz/corpora/proofs"));
+    let taken = taken
+        .iter()
+        .filter(|file| checks::proofs::is_taken(&fs::read(file).unwrap()));
+    assert!(taken.count() > 5);
+}
+
+#[test]
 fn the_checks_corpus_is_answered_and_allowed_only_with_proof() {
     assert!(replay("check_request") > 20);
 }

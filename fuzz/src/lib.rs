@@ -8,6 +8,7 @@ pub mod headers;
 pub mod http;
 pub mod json;
 pub mod message;
+pub mod proofs;
 pub mod reader;
 pub mod tokens;
 pub mod world;
@@ -23,5 +24,6 @@ pub const TARGETS: &[(&str, Check)] = &[
     ("headers", headers::check),
     ("xfcc", xfcc::check),
     ("tokens", tokens::check),
+    ("proofs", proofs::check),
     ("check_request", check_request::check),
 ];
