@@ -16,17 +16,24 @@ use crate::identity::{IdentitySetupError, Verifier};
 use crate::inventory::{Problem, Routes};
 use crate::pipeline::Pipeline;
 use crate::policy::{self, PolicyStore, Status};
+use crate::spiffe::Bundles;
+use crate::spiffe::workload_api::WorkloadApiError;
 use crate::telemetry::{self, HttpSettings, Metrics, Probe as _, Reload};
 use crate::wire::{Listeners, WireError};
 
 mod probe;
+mod workload_api;
 
 use probe::Parts;
+use workload_api::WorkloadApi;
 
 /// How often readiness is looked at for gRPC health, which is told rather than asked.
 const READINESS_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the audit's last lines may take to be written.
 const CLOSING: Duration = Duration::from_secs(10);
+
+/// How long a bundle serves whose source can't be asked.
+const MAX_BUNDLE_AGE: Duration = Duration::from_hours(24);
 
 /// Why the service can't start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +58,9 @@ pub enum AppError {
     /// A gRPC listener can't start or failed.
     #[error(transparent)]
     Wire(#[from] WireError),
+    /// The Workload API can't be asked as configured.
+    #[error(transparent)]
+    WorkloadApi(#[from] WorkloadApiError),
     /// The HTTP listener can't start or failed.
     #[error("the HTTP listener on {address} failed: {source}; choose another address as `http.listen`")]
     Http {
@@ -71,18 +81,21 @@ pub struct App {
 }
 
 impl App {
-    /// Builds every part and binds every listener. The policies must be sound; issuers may be down.
+    /// Builds every part and binds every listener. The policies must be sound; issuers and the Workload API may be down.
     ///
     /// # Errors
     /// [`AppError`] with the part that can't start.
     pub async fn start(config: Config) -> Result<Self, AppError> {
         let pipeline = Arc::new(pipeline(&config).await?);
-        let listeners = Listeners::bind(&config.grpc).await?;
+        let bundles = Arc::new(Bundles::new([], MAX_BUNDLE_AGE));
+        let workload_api = WorkloadApi::start(&config, &bundles).await?;
+        let tls = workload_api.as_ref().and_then(WorkloadApi::tls);
+        let listeners = Listeners::bind_live(&config.grpc, tls).await?;
         let http = match config.http.listen {
             Some(address) => Some((bind(address).await?, config.http)),
             None => None,
         };
-        let parts = Arc::new(Parts::new(Arc::clone(&pipeline)));
+        let parts = Arc::new(Parts::new(Arc::clone(&pipeline), workload_api));
         Ok(Self {
             pipeline,
             listeners,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::audit::AuditSettings;
 use crate::inventory::Server;
 use crate::telemetry::{HttpSettings, LogSettings};
-use crate::{identity, mcp, policy, state, wire};
+use crate::{identity, mcp, policy, spiffe, state, wire};
 
 mod check;
 mod deserialize;
@@ -21,6 +21,7 @@ mod fault;
 mod problem;
 mod read;
 mod tree;
+mod workload_api;
 
 pub use problem::ConfigProblem;
 
@@ -37,6 +38,8 @@ pub struct Config {
     pub grpc: wire::Settings,
     /// Where health and metrics are served.
     pub http: HttpSettings,
+    /// The SPIFFE Workload API of this machine.
+    pub workload_api: spiffe::workload_api::Settings,
     /// The MCP servers behind the gateways. At least one.
     pub servers: Vec<Server>,
     /// Whom to believe, and about what.
@@ -98,8 +101,13 @@ impl Config {
         let readable = |problem| ConfigProblem::new(problem, file.as_ref());
         let mut root = Node::from_yaml(text).map_err(|problem| vec![readable(*problem)])?;
         let mut problems = Vec::new();
+        let environment: Vec<_> = environment.into_iter().collect();
+        let agent = workload_api::variable(&environment).map(ToOwned::to_owned);
         environment::merge(&mut root, environment, &mut problems);
-        let config = read::read(&mut root, &mut problems);
+        let mut config = read::read(&mut root, &mut problems);
+        if let Some(config) = &mut config {
+            workload_api::complete(config, agent.as_deref(), &mut problems);
+        }
         if let (Some(config), true) = (&config, problems.is_empty()) {
             check::check(config, &root, &mut problems);
         }

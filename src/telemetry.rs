@@ -16,5 +16,8 @@ pub use http::{router, serve};
 pub use logging::LogError;
 pub use metrics::{InFlight, Metrics, Reload};
 pub use settings::{HttpSettings, LogFormat, LogSettings};
-pub use status::{AuditStatus, KeyStatus, PolicyStatus, Probe, StateStatus, Status};
+pub use status::{
+    AuditStatus, KeyStatus, PolicyStatus, Probe, StateStatus, Status, StreamStatus, WorkloadApiStatus,
+    WorkloadTlsStatus,
+};
 pub use trace::TraceContext;

@@ -7,6 +7,7 @@
 pub use error::{SettingsError, WireError};
 pub use listen::{Listeners, serve};
 pub use settings::Settings;
+pub use tls::LiveTls;
 
 mod accept;
 pub mod check;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::workload_api::WorkloadApi;
 use crate::clock;
 use crate::identity::KeyStatus as Keys;
 use crate::pipeline::Pipeline;
@@ -13,13 +14,15 @@ use crate::telemetry::{AuditStatus, KeyStatus, PolicyStatus, Probe, StateStatus,
 #[derive(Debug)]
 pub(super) struct Parts {
     pipeline: Arc<Pipeline>,
+    workload_api: Option<WorkloadApi>,
     draining: AtomicBool,
 }
 
 impl Parts {
-    pub(super) fn new(pipeline: Arc<Pipeline>) -> Self {
+    pub(super) fn new(pipeline: Arc<Pipeline>, workload_api: Option<WorkloadApi>) -> Self {
         Self {
             pipeline,
+            workload_api,
             draining: AtomicBool::new(false),
         }
     }
@@ -77,6 +80,7 @@ impl Probe for Parts {
             policies: self.policies(),
             keys: keys.into_iter().map(keys_of).collect(),
             state: self.state(),
+            workload_api: self.workload_api.as_ref().map(WorkloadApi::status),
             audit: self.audit(),
         }
     }

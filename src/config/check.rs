@@ -12,6 +12,7 @@ use crate::state::RedisSettings;
 use super::Config;
 use super::problem::Problem;
 use super::tree::{Node, Step};
+use super::workload_api;
 
 /// Adds every contradiction to `problems`.
 pub(super) fn check(config: &Config, root: &Node, problems: &mut Vec<Problem>) {
@@ -23,12 +24,15 @@ pub(super) fn check(config: &Config, root: &Node, problems: &mut Vec<Problem>) {
         report(&[key("servers")], "no MCP server is configured".to_owned(), help);
     }
     if let Err(error) = config.grpc.validate() {
+        let place = error.place().iter().map(|step| key(step));
+        let path: Vec<Step> = std::iter::once(key("grpc")).chain(place).collect();
         report(
-            &[key("grpc")],
+            &path,
             error.to_string(),
             "see the key's comment in mcp-authz.example.yaml",
         );
     }
+    workload_api::check(config, &mut report);
     for unsound in config.identity.unsound() {
         let mut path = vec![key("identity"), key(unsound.list), Step::Index(unsound.index)];
         if unsound.list == "trust_domains" {

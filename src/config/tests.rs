@@ -374,3 +374,51 @@ fn the_environment_alone_will_do_but_not_nothing() {
     let problems = alone(&[("PATH", "/bin"), ("MCP_AUTHZ_SERVICE_HOST", "10.0.0.1")]).unwrap_err();
     assert!(problems[0].starts_with("no configuration:"), "{problems:?}");
 }
+
+#[test]
+fn tls_by_the_workload_api_is_whole_and_its_gateways_can_be_known() {
+    let text = "\
+servers: [{name: one, resource: https://mcp.example/mcp}]
+grpc:
+  tls:
+    workload_api:
+      trust_domains: [own.example, 'spiffe://Partner']
+      spiffe_id: authz
+identity:
+  gateways:
+    - {name: known, certificate: spiffe://own.example/envoy, trusted_for: [principal]}
+    - {name: host, certificate: envoy.own.example, trusted_for: [principal]}
+    - {name: elsewhere, certificate: spiffe://other.example/envoy, trusted_for: [principal]}
+";
+    let two =
+        format!("{SOUND}grpc: {{tls: {{certificate: c, key: k, workload_api: {{trust_domains: [a]}}}}}}\n");
+    let socket = "MCP_AUTHZ__WORKLOAD_API__SOCKET";
+    let told = [
+        read(text, &[]).unwrap_err(),
+        read(&two, &[(socket, "unix:///run/agent.sock")]).unwrap_err(),
+        read(&two, &[(socket, "/run/agent.sock")]).unwrap_err(),
+        read(&two, &[("SPIFFE_ENDPOINT_SOCKET", "tcp://10.0.0.1:80")]).unwrap_err(),
+    ];
+    insta::assert_snapshot!(told.map(|told| told.join("\n")).join("\n\n"));
+}
+
+#[test]
+fn the_workload_api_is_where_the_environment_says_and_asked_only_if_needed() {
+    let agent = [("SPIFFE_ENDPOINT_SOCKET", "unix:///run/agent.sock")];
+    let unneeded = read(SOUND, &agent).unwrap();
+    assert_eq!(
+        (unneeded.wanted_of_workload_api(), unneeded.workload_api.socket),
+        (None, None)
+    );
+    // What nothing needs may be anything.
+    assert!(read(SOUND, &[("SPIFFE_ENDPOINT_SOCKET", "elsewhere")]).is_ok());
+
+    let by_svid = format!("{SOUND}grpc: {{tls: {{workload_api: {{trust_domains: [own.example]}}}}}}\n");
+    let config = read(&by_svid, &agent).unwrap();
+    let socket = config.workload_api.socket.as_ref().unwrap().to_string();
+    assert_eq!(socket, "unix:///run/agent.sock");
+    assert!(config.wanted_of_workload_api().unwrap().x509.is_some());
+    let configured = format!("{by_svid}workload_api: {{socket: unix:///run/other.sock}}\n");
+    let socket = read(&configured, &agent).unwrap().workload_api.socket.unwrap();
+    assert_eq!(socket.to_string(), "unix:///run/other.sock");
+}

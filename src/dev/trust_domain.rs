@@ -31,10 +31,18 @@ pub struct DevTrustDomain {
     sequence: watch::Sender<u64>,
 }
 
-/// The last of each signs.
+/// The last of each signs, but for those that are only prepared.
 struct Authorities {
     x509: Vec<Authority>,
     jwt: Vec<ProofKey>,
+    prepared: usize,
+}
+
+impl Authorities {
+    fn signing(&self) -> Option<(&Authority, &ProofKey)> {
+        let last = self.x509.len().checked_sub(self.prepared)?.checked_sub(1)?;
+        Some((self.x509.get(last)?, self.jwt.get(last)?))
+    }
 }
 
 /// Why an SVID can't be issued.
@@ -63,6 +71,7 @@ impl DevTrustDomain {
             authorities: Mutex::new(Authorities {
                 x509: vec![authority],
                 jwt: vec![ProofKey::generate()],
+                prepared: 0,
             }),
             sequence: watch::Sender::new(1),
         })
@@ -85,7 +94,7 @@ impl DevTrustDomain {
         now: Timestamp,
     ) -> Result<Svid, DevTrustDomainError> {
         let authorities = self.authorities();
-        let authority = authorities.x509.last().ok_or(DevTrustDomainError::NoAuthority)?;
+        let (authority, _) = authorities.signing().ok_or(DevTrustDomainError::NoAuthority)?;
         Ok(authority.svid(id.as_str(), lifetime, now)?)
     }
 
@@ -112,7 +121,7 @@ impl DevTrustDomain {
     /// [`DevTrustDomainError`] if they can't be signed.
     pub fn sign_jwt(&self, header: &Value, claims: &Value) -> Result<String, DevTrustDomainError> {
         let authorities = self.authorities();
-        let key = authorities.jwt.last().ok_or(DevTrustDomainError::NoAuthority)?;
+        let (_, key) = authorities.signing().ok_or(DevTrustDomainError::NoAuthority)?;
         let mut full = json!({ "alg": "ES256", "kid": key.thumbprint() });
         if let (Some(full), Some(named)) = (full.as_object_mut(), header.as_object()) {
             full.extend(named.clone());
@@ -157,10 +166,30 @@ impl DevTrustDomain {
     /// # Errors
     /// [`DevTrustDomainError`] if they can't be made.
     pub fn rotate(&self, now: Timestamp) -> Result<(), DevTrustDomainError> {
+        self.add(now, 0)
+    }
+
+    /// Publishes new authorities that sign nothing before [`DevTrustDomain::activate`], so that whoever verifies can know
+    /// them by then: how a server rotates without anybody being refused.
+    ///
+    /// # Errors
+    /// [`DevTrustDomainError`] if they can't be made.
+    pub fn prepare(&self, now: Timestamp) -> Result<(), DevTrustDomainError> {
+        self.add(now, 1)
+    }
+
+    /// From now on signs with the newest authorities.
+    pub fn activate(&self) {
+        self.authorities().prepared = 0;
+        self.changed();
+    }
+
+    fn add(&self, now: Timestamp, prepared: usize) -> Result<(), DevTrustDomainError> {
         let authority = Authority::of_trust_domain(self.name.as_str(), AUTHORITY_LIFETIME, now)?;
         let mut authorities = self.authorities();
         authorities.x509.push(authority);
         authorities.jwt.push(ProofKey::generate());
+        authorities.prepared = prepared;
         drop(authorities);
         self.changed();
         Ok(())
@@ -169,9 +198,10 @@ impl DevTrustDomain {
     /// Takes all authorities but the newest out of the bundle: what they signed holds no more.
     pub fn withdraw(&self) {
         let mut authorities = self.authorities();
-        let Authorities { x509, jwt } = &mut *authorities;
+        let Authorities { x509, jwt, prepared } = &mut *authorities;
         x509.drain(..x509.len().saturating_sub(1));
         jwt.drain(..jwt.len().saturating_sub(1));
+        *prepared = 0;
         drop(authorities);
         self.changed();
     }

@@ -16,6 +16,7 @@ use super::histogram::Histogram;
 use super::status::Status;
 
 mod state;
+mod workload_api;
 
 const DECISIONS: &str = "mcp_authz_decisions_total";
 const LATENCY: &str = "mcp_authz_decision_duration_seconds";
@@ -215,6 +216,9 @@ impl Metrics {
             }
         }
         state::tell(&self.recorder, &status.state);
+        if let Some(status) = &status.workload_api {
+            workload_api::tell(&self.recorder, status, now);
+        }
         self.set(AUDIT_WRITABLE, &[], flag(status.audit.failing.is_none()));
         self.set(AUDIT_DEPTH, &[], count(status.audit.depth));
         self.set(AUDIT_CAPACITY, &[], count(status.audit.capacity));
@@ -272,7 +276,8 @@ fn describe(recorder: &PrometheusRecorder) {
         (AUDIT_WRITTEN, "Lines written to the audit journal."),
         (AUDIT_FAILURES, "Failed attempts to write the audit journal."),
     ];
-    for (name, help) in counters.into_iter().chain(state::COUNTERS) {
+    let others = state::COUNTERS.into_iter().chain(workload_api::COUNTERS);
+    for (name, help) in counters.into_iter().chain(others) {
         recorder.describe_counter(name.into(), None, help.into());
     }
     let gauges = [
@@ -296,7 +301,8 @@ fn describe(recorder: &PrometheusRecorder) {
         (AUDIT_WRITABLE, "1 if the audit journal can be written."),
         (READY, "1 if new requests are welcome."),
     ];
-    for (name, help) in gauges.into_iter().chain(state::GAUGES) {
+    let others = state::GAUGES.into_iter().chain(workload_api::GAUGES);
+    for (name, help) in gauges.into_iter().chain(others) {
         recorder.describe_gauge(name.into(), None, help.into());
     }
 }

@@ -29,6 +29,8 @@ pub struct Status {
     pub keys: Vec<KeyStatus>,
     /// What replicas share.
     pub state: StateStatus,
+    /// What the SPIFFE Workload API gives; `None` where nothing needs it.
+    pub workload_api: Option<WorkloadApiStatus>,
     /// The audit journal.
     pub audit: AuditStatus,
 }
@@ -80,6 +82,43 @@ pub struct StateStatus {
     pub max_revocations: usize,
 }
 
+/// What the SPIFFE Workload API gives.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct WorkloadApiStatus {
+    /// Each stream.
+    pub streams: Vec<StreamStatus>,
+    /// The listener's TLS, where it is by the Workload API.
+    pub tls: Option<WorkloadTlsStatus>,
+}
+
+/// A stream of the Workload API.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct StreamStatus {
+    /// Of what: `x509`, `jwt`.
+    pub name: &'static str,
+    /// Whether it is open and has answered.
+    pub open: bool,
+    /// How often it could not be opened, or broke.
+    pub lost: u64,
+    /// How many of its answers were discarded.
+    pub discarded: u64,
+    /// What was wrong last; `None` after a good answer.
+    pub problem: Option<String>,
+}
+
+/// TLS by X.509-SVIDs.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct WorkloadTlsStatus {
+    /// Who we are, and until when; `None` if we can't say.
+    pub svid: Option<(String, Timestamp)>,
+    /// Whether that holds now.
+    pub valid: bool,
+    /// How many authorities there are for each trust domain whose workloads may connect.
+    pub authorities: Vec<(String, usize)>,
+    /// How often handshakes were refused, by reason.
+    pub refused: Vec<(&'static str, u64)>,
+}
+
 /// The audit journal.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct AuditStatus {
@@ -105,12 +144,18 @@ impl Status {
     ///
     /// Nor does state that can't be reached: every replica shares it, so that unreadiness would leave nobody to deny
     /// with a reason what needs it and to go on deciding what doesn't.
+    ///
+    /// Without an X.509-SVID, where the listener needs one, or without anybody's authorities, no gateway could connect.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         !self.draining
             && self.policies.version.is_some()
             && (self.keys.is_empty() || self.keys.iter().any(|key| key.usable))
             && self.audit.failing.is_none()
+            && self
+                .workload_api
+                .as_ref()
+                .is_none_or(WorkloadApiStatus::is_enough)
     }
 
     /// Each part's state, for `/ready`.
@@ -121,14 +166,52 @@ impl Status {
             .iter()
             .map(|key| (key.issuer.clone(), key.state().into()))
             .collect();
+        let workload_api = self.workload_api.as_ref().map(WorkloadApiStatus::state);
         json!({
             "ready": self.is_ready(),
             "draining": self.draining,
             "policies": self.policies.state(),
             "keys": keys,
             "state": self.state.state(),
+            "workload_api": workload_api.as_deref().unwrap_or("not used"),
             "audit": self.audit.state(),
         })
+    }
+}
+
+impl WorkloadApiStatus {
+    /// Whether gateways can connect.
+    fn is_enough(&self) -> bool {
+        self.tls.as_ref().is_none_or(WorkloadTlsStatus::is_enough)
+    }
+
+    fn state(&self) -> String {
+        let problem = self.streams.iter().find_map(|stream| stream.problem.as_deref());
+        let tls = self.tls.as_ref();
+        let state = match tls.map(|tls| (&tls.svid, tls.valid)) {
+            None => "ok".to_owned(),
+            Some((None, _)) => "missing: no X.509-SVID".to_owned(),
+            Some((Some((id, until)), false)) => format!("expired: {id} was valid until {until}"),
+            Some((Some((id, until)), true)) if tls.is_some_and(WorkloadTlsStatus::is_enough) => {
+                format!(
+                    "{}: {id} until {until}",
+                    if problem.is_some() { "stale" } else { "ok" }
+                )
+            }
+            Some((Some((id, _)), true)) => {
+                format!("missing: {id} knows no authority of any trust domain listed")
+            }
+        };
+        match problem {
+            None => state,
+            Some(problem) => format!("{state}: {problem}"),
+        }
+    }
+}
+
+impl WorkloadTlsStatus {
+    fn is_enough(&self) -> bool {
+        self.svid.is_some() && self.valid && self.authorities.iter().any(|(_, count)| *count > 0)
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::time::{timeout, timeout_at};
 use super::check::Asking;
 use super::connection::{Connection, Transport};
 use super::settings::Settings;
-use super::tls::{self, Terminator};
+use super::tls::Terminator;
 use super::unix::SocketFile;
 use crate::clock;
 use crate::exchange::{Gateway, Peer};
@@ -176,7 +176,7 @@ async fn greet(
             let shaken = timeout_at(speak_by.into(), terminator.accept(stream)).await;
             match shaken.map_err(io::Error::from).flatten() {
                 Ok(stream) => {
-                    certificate_names = tls::names(&stream);
+                    certificate_names = terminator.names(&stream);
                     Transport::Tls(Box::new(stream))
                 }
                 Err(error) => {

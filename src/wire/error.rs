@@ -13,6 +13,20 @@ pub enum SettingsError {
     /// TLS settings that nothing would use.
     #[error("`tls` is for the TCP listener: set `listen` too")]
     TlsWithoutTcp,
+    /// TLS without any certificate of ours.
+    #[error("`tls` has no certificate of ours: set `certificate` and `key`, or `workload_api`")]
+    NoCertificate,
+    /// A certificate without its key, or a key without its certificate.
+    #[error("`tls.{0}` is missing: `tls.{1}` is of no use without it")]
+    HalfACertificate(&'static str, &'static str),
+    /// Files beside the Workload API.
+    #[error("`tls.{0}` and `tls.workload_api` exclude each other: take one of them out")]
+    TwoCertificates(&'static str),
+    /// Nobody could connect.
+    #[error(
+        "`tls.workload_api.trust_domains` is empty: nobody could connect; name the trust domain of the gateways"
+    )]
+    NoTrustDomain,
     /// A limit of nothing.
     #[error("`{0}` must be more than zero")]
     Zero(&'static str),
@@ -29,6 +43,22 @@ pub enum SettingsError {
     /// Not permission bits.
     #[error("`{0}` is not a socket mode: write three octal digits in quotes, for instance \"0660\"")]
     Mode(String),
+}
+
+impl SettingsError {
+    /// Where in the listeners' settings the fault is, as far as it is in one place.
+    #[must_use]
+    pub fn place(&self) -> &'static [&'static str] {
+        match self {
+            Self::NoCertificate | Self::HalfACertificate(..) | Self::TlsWithoutTcp => &["tls"],
+            Self::TwoCertificates("certificate") => &["tls", "certificate"],
+            Self::TwoCertificates("key") => &["tls", "key"],
+            Self::TwoCertificates(_) => &["tls", "client_ca"],
+            Self::NoTrustDomain => &["tls", "workload_api", "trust_domains"],
+            Self::Exposed(_) => &["listen"],
+            Self::NoListener | Self::Zero(_) | Self::TooManyConnections | Self::Mode(_) => &[],
+        }
+    }
 }
 
 /// Why a listener can't start, or stopped.
@@ -81,6 +111,9 @@ pub enum WireError {
     /// Certificate, key and authorities don't make a TLS configuration.
     #[error("the TLS settings don't work together: {0}")]
     Tls(String),
+    /// TLS by the Workload API, and nobody asks it.
+    #[error("`tls.workload_api` is set, but the Workload API was not given to the listener")]
+    NoWorkloadApi,
     /// The descriptors for gRPC reflection can't be served.
     #[error("gRPC reflection can't be built: {0}")]
     Reflection(String),

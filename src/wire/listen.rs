@@ -18,7 +18,7 @@ use super::check;
 use super::error::WireError;
 use super::serve::Server;
 use super::settings::Settings;
-use super::tls::Terminator;
+use super::tls::{LiveTls, Terminator};
 use super::unix;
 use crate::exchange::Decider;
 
@@ -58,6 +58,14 @@ impl Listeners {
     /// # Errors
     /// [`WireError`] with the setting, file or address at fault.
     pub async fn bind(settings: &Settings) -> Result<Self, WireError> {
+        Self::bind_live(settings, None).await
+    }
+
+    /// The same where `tls.workload_api` is set: `live` is what it stands for.
+    ///
+    /// # Errors
+    /// [`WireError`] with the setting, file or address at fault.
+    pub async fn bind_live(settings: &Settings, live: Option<LiveTls>) -> Result<Self, WireError> {
         settings.validate()?;
         let mut listeners = Self {
             settings: settings.clone(),
@@ -66,7 +74,7 @@ impl Listeners {
             bound: Vec::new(),
         };
         if let Some(tls) = &settings.tls {
-            listeners.tls = Some(Arc::new(Terminator::load(tls).await?));
+            listeners.tls = Some(Arc::new(Terminator::load(tls, live).await?));
         }
         if let Some(address) = settings.listen {
             let failed = |source| WireError::Tcp { address, source };

@@ -150,14 +150,17 @@ impl<'de> Deserialize<'de> for Mode {
     }
 }
 
-/// TLS of the TCP listener: versions 1.2 and 1.3, no session resumption.
+/// TLS of the TCP listener: versions 1.2 and 1.3, no session resumption. Either by files (`certificate` and `key`), or by
+/// `workload_api`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tls {
     /// Our certificate chain, PEM, leaf first.
-    pub certificate: PathBuf,
+    #[serde(default)]
+    pub certificate: Option<PathBuf>,
     /// Its private key, PEM.
-    pub key: PathBuf,
+    #[serde(default)]
+    pub key: Option<PathBuf>,
     /// The authorities whose certificates gateways must show, PEM. Default: none, and no certificate is asked
     /// for; the listener then starts only on loopback.
     #[serde(default)]
@@ -166,6 +169,22 @@ pub struct Tls {
     /// are reported and the last good ones stay. Default: `10s`.
     #[serde(default = "reload_interval", with = "required")]
     pub reload_interval: Duration,
+    /// Our certificate, and what gateways' certificates are verified with, from the SPIFFE Workload API instead of files.
+    /// Default: none.
+    #[serde(default)]
+    pub workload_api: Option<WorkloadTls>,
+}
+
+/// TLS by X.509-SVIDs: gateways must show one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkloadTls {
+    /// The trust domains whose workloads may connect, for instance `mcp-identity.local`: at least one. Another domain's are
+    /// refused, whether or not its bundle is known.
+    pub trust_domains: Vec<String>,
+    /// Which of our X.509-SVIDs we show. Default: the first that the Workload API gives.
+    #[serde(default)]
+    pub spiffe_id: Option<String>,
 }
 
 fn reload_interval() -> Duration {
@@ -184,6 +203,7 @@ impl Settings {
         if self.tls.is_some() && self.listen.is_none() {
             return Err(SettingsError::TlsWithoutTcp);
         }
+        self.tls.as_ref().map_or(Ok(()), Tls::validate)?;
         for (key, zero) in [
             ("max_message_bytes", self.max_message_bytes == 0),
             ("max_concurrent_streams", self.max_concurrent_streams == 0),
@@ -218,14 +238,40 @@ impl Settings {
         let Some(address) = self.listen else {
             return Ok(());
         };
-        let client_ca = self.tls.as_ref().and_then(|tls| tls.client_ca.as_ref());
-        if client_ca.is_some()
+        let asks_for_certificates = |tls: &Tls| tls.client_ca.is_some() || tls.workload_api.is_some();
+        if self.tls.as_ref().is_some_and(asks_for_certificates)
             || address.ip().to_canonical().is_loopback()
             || self.allow_gateways_without_client_certificate_beyond_loopback
         {
             return Ok(());
         }
         Err(SettingsError::Exposed(address))
+    }
+}
+
+impl Tls {
+    fn validate(&self) -> Result<(), SettingsError> {
+        let Some(workload_api) = &self.workload_api else {
+            return match (&self.certificate, &self.key) {
+                (Some(_), Some(_)) => Ok(()),
+                (None, None) => Err(SettingsError::NoCertificate),
+                (None, Some(_)) => Err(SettingsError::HalfACertificate("certificate", "key")),
+                (Some(_), None) => Err(SettingsError::HalfACertificate("key", "certificate")),
+            };
+        };
+        for (key, file) in [
+            ("certificate", &self.certificate),
+            ("key", &self.key),
+            ("client_ca", &self.client_ca),
+        ] {
+            if file.is_some() {
+                return Err(SettingsError::TwoCertificates(key));
+            }
+        }
+        if workload_api.trust_domains.is_empty() {
+            return Err(SettingsError::NoTrustDomain);
+        }
+        Ok(())
     }
 }
 
@@ -283,10 +329,21 @@ mod tests {
     #[test]
     fn a_listener_beyond_loopback_needs_a_client_ca_or_the_long_key() {
         let tls = |client_ca: Option<&str>| Tls {
-            certificate: "c".into(),
-            key: "k".into(),
+            certificate: Some("c".into()),
+            key: Some("k".into()),
             client_ca: client_ca.map(Into::into),
             reload_interval: reload_interval(),
+            workload_api: None,
+        };
+        let svid = || Tls {
+            certificate: None,
+            key: None,
+            client_ca: None,
+            reload_interval: reload_interval(),
+            workload_api: Some(WorkloadTls {
+                trust_domains: vec!["example.org".to_owned()],
+                spiffe_id: None,
+            }),
         };
         let cases = [
             ("127.0.0.1:1", None, false, true),
@@ -298,6 +355,7 @@ mod tests {
             ("10.0.0.1:1", None, false, false),
             ("10.0.0.1:1", Some(tls(None)), false, false),
             ("10.0.0.1:1", Some(tls(Some("ca"))), false, true),
+            ("10.0.0.1:1", Some(svid()), false, true),
             ("10.0.0.1:1", None, true, true),
         ];
         for (listen, tls, long_key, starts) in cases {
@@ -315,6 +373,44 @@ mod tests {
             };
             assert_eq!(settings.validate(), expected, "{listen}");
         }
+    }
+
+    #[test]
+    fn a_certificate_is_of_files_or_of_the_workload_api_and_whole() {
+        use SettingsError::{HalfACertificate, NoCertificate, NoTrustDomain, TwoCertificates};
+        let cases = [
+            ("{certificate: c, key: k, client_ca: a}", None),
+            (
+                "{workload_api: {trust_domains: [example.org], spiffe_id: spiffe://example.org/a}}",
+                None,
+            ),
+            ("{}", Some(NoCertificate)),
+            ("{client_ca: a}", Some(NoCertificate)),
+            ("{certificate: c}", Some(HalfACertificate("key", "certificate"))),
+            ("{key: k}", Some(HalfACertificate("certificate", "key"))),
+            ("{workload_api: {trust_domains: []}}", Some(NoTrustDomain)),
+            (
+                "{certificate: c, key: k, workload_api: {trust_domains: [a]}}",
+                Some(TwoCertificates("certificate")),
+            ),
+            (
+                "{key: k, workload_api: {trust_domains: [a]}}",
+                Some(TwoCertificates("key")),
+            ),
+            (
+                "{client_ca: a, workload_api: {trust_domains: [a]}}",
+                Some(TwoCertificates("client_ca")),
+            ),
+        ];
+        for (text, problem) in cases {
+            let settings = yaml(&format!("tls: {text}\n")).unwrap();
+            assert_eq!(settings.validate().err(), problem, "{text}");
+        }
+        assert!(
+            yaml("tls: {workload_api: {}}\n")
+                .unwrap_err()
+                .contains("trust_domains")
+        );
     }
 
     #[test]

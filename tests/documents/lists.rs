@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use mcp_authz::audit::{Batch, Durations, PolicyEffect, Record, Redacted, User};
 use mcp_authz::clock;
-use mcp_authz::telemetry::{KeyStatus, Metrics, PolicyStatus, StateStatus, Status};
+use mcp_authz::telemetry::{
+    KeyStatus, Metrics, PolicyStatus, StateStatus, Status, StreamStatus, WorkloadApiStatus, WorkloadTlsStatus,
+};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -64,6 +66,14 @@ pub(crate) fn metrics() -> BTreeMap<String, BTreeSet<String>> {
             revocations_age: Some(Duration::ZERO),
             ..StateStatus::default()
         },
+        workload_api: Some(WorkloadApiStatus {
+            streams: vec![StreamStatus::default()],
+            tls: Some(WorkloadTlsStatus {
+                authorities: vec![("example.org".to_owned(), 1)],
+                refused: vec![("untrusted", 1)],
+                ..WorkloadTlsStatus::default()
+            }),
+        }),
         ..Status::default()
     };
     let text = metrics.render(&status, now);

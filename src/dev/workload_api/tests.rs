@@ -8,6 +8,7 @@ use crate::spiffe::workload_api::{Client, WorkloadApiError, X509Material};
 use crate::spiffe::{TrustDomain, X509Authority};
 
 mod follower;
+mod listener;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 

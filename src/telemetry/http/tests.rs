@@ -4,7 +4,10 @@ use axum::body::Body;
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::telemetry::{AuditStatus, KeyStatus, PolicyStatus, StateStatus, Status};
+use crate::telemetry::{
+    AuditStatus, KeyStatus, PolicyStatus, StateStatus, Status, StreamStatus, WorkloadApiStatus,
+    WorkloadTlsStatus,
+};
 
 fn good() -> Status {
     Status {
@@ -29,6 +32,7 @@ fn good() -> Status {
             ..StateStatus::default()
         },
         audit: AuditStatus::default(),
+        workload_api: None,
         draining: false,
     }
 }
@@ -87,7 +91,8 @@ async fn ready_tells_each_part() {
     assert_eq!(
         report,
         json!({ "ready": true, "draining": false, "policies": "ok: abc", "audit": "ok",
-                "keys": { "https://a": "ok", "https://b": "ok" }, "state": "ok: redis" })
+                "keys": { "https://a": "ok", "https://b": "ok" }, "state": "ok: redis",
+                "workload_api": "not used" })
     );
 }
 
@@ -207,4 +212,78 @@ async fn serves_over_a_socket_until_told_to_stop() {
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
     stop.send(()).unwrap();
     serving.await.unwrap().unwrap();
+}
+
+fn by_workload_api(svid: bool, valid: bool, authorities: usize, problem: Option<&str>) -> WorkloadApiStatus {
+    let until = "2026-07-30T12:00:00Z".parse().unwrap();
+    let stream = StreamStatus {
+        name: "x509",
+        problem: problem.map(str::to_owned),
+        ..StreamStatus::default()
+    };
+    let tls = WorkloadTlsStatus {
+        svid: svid.then(|| ("spiffe://own.test/authz".to_owned(), until)),
+        valid,
+        authorities: vec![
+            ("own.test".to_owned(), authorities),
+            ("partner.test".to_owned(), 0),
+        ],
+        ..WorkloadTlsStatus::default()
+    };
+    WorkloadApiStatus {
+        streams: vec![stream],
+        tls: Some(tls),
+    }
+}
+
+#[tokio::test]
+async fn is_ready_only_with_an_svid_that_is_valid_and_somebody_to_take_and_says_why_not() {
+    let gone = Some("the Workload API can't be reached");
+    let cases = [
+        (
+            by_workload_api(true, true, 1, None),
+            true,
+            "ok: spiffe://own.test/authz until 2026-07-30T12:00:00Z",
+        ),
+        (
+            by_workload_api(true, true, 1, gone),
+            true,
+            "stale: spiffe://own.test/authz until 2026-07-30T12:00:00Z: the Workload API can't be reached",
+        ),
+        (
+            by_workload_api(true, false, 1, gone),
+            false,
+            "expired: spiffe://own.test/authz was valid until 2026-07-30T12:00:00Z: the Workload API can't be reached",
+        ),
+        (
+            by_workload_api(false, false, 1, gone),
+            false,
+            "missing: no X.509-SVID: the Workload API can't be reached",
+        ),
+        (
+            by_workload_api(true, true, 0, None),
+            false,
+            "missing: spiffe://own.test/authz knows no authority of any trust domain listed",
+        ),
+        // The JWT bundles alone: whoever needs them says so at each request.
+        (
+            WorkloadApiStatus {
+                tls: None,
+                ..by_workload_api(false, false, 0, gone)
+            },
+            true,
+            "ok: the Workload API can't be reached",
+        ),
+    ];
+    for (workload_api, is_ready, told) in cases {
+        let status = Status {
+            workload_api: Some(workload_api),
+            ..good()
+        };
+        let (code, report) = ready(status).await;
+        assert_eq!(
+            (code == StatusCode::OK, &report["workload_api"]),
+            (is_ready, &told.into())
+        );
+    }
 }

@@ -38,6 +38,7 @@ fn status(version: &str) -> Status {
             max_used_ids: 1000,
             max_revocations: 100,
         },
+        workload_api: None,
         draining: false,
     }
 }
@@ -199,6 +200,51 @@ fn no_decision_is_lost_when_many_threads_count() {
     assert!(text.contains(r#"reason="no_permit"} 40000"#), "{text}");
     assert!(
         text.contains("mcp_authz_decision_duration_seconds_count{server=\"workbench\"} 40000"),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_svid_the_bundles_and_refused_handshakes_are_told() {
+    use crate::telemetry::{StreamStatus, WorkloadApiStatus, WorkloadTlsStatus};
+    let stream = StreamStatus {
+        name: "x509",
+        open: true,
+        lost: 3,
+        discarded: 2,
+        problem: None,
+    };
+    let tls = WorkloadTlsStatus {
+        svid: Some(("spiffe://own.test/authz".to_owned(), at(1300))),
+        valid: true,
+        authorities: vec![("own.test".to_owned(), 2), ("partner.test".to_owned(), 0)],
+        refused: vec![("no_svid", 0), ("untrusted", 5)],
+    };
+    let mut status = Status {
+        workload_api: Some(WorkloadApiStatus {
+            streams: vec![stream],
+            tls: Some(tls),
+        }),
+        ..status("v1")
+    };
+    let metrics = Metrics::new([]);
+    let text = metrics.render(&status, at(1000));
+    for line in [
+        "mcp_authz_svid_expiry_seconds 300",
+        "mcp_authz_bundle_authorities{trust_domain=\"own.test\"} 2",
+        "mcp_authz_bundle_authorities{trust_domain=\"partner.test\"} 0",
+        "mcp_authz_workload_api_open{stream=\"x509\"} 1",
+        "mcp_authz_workload_api_lost_total{stream=\"x509\"} 3",
+        "mcp_authz_workload_api_discarded_total{stream=\"x509\"} 2",
+        "mcp_authz_tls_handshakes_refused_total{reason=\"untrusted\"} 5",
+    ] {
+        assert!(text.lines().any(|told| told == line), "{line} in {text}");
+    }
+    let tls = status.workload_api.as_mut().and_then(|told| told.tls.as_mut());
+    tls.unwrap().svid = None;
+    let text = metrics.render(&status, at(1000));
+    assert!(
+        text.lines().any(|told| told == "mcp_authz_svid_expiry_seconds 0"),
         "{text}"
     );
 }

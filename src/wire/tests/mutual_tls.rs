@@ -73,10 +73,11 @@ impl Files {
 
     fn settings(&self, client_ca: bool) -> Settings {
         let tls = Tls {
-            certificate: self.path("tls.crt"),
-            key: self.path("tls.key"),
+            certificate: Some(self.path("tls.crt")),
+            key: Some(self.path("tls.key")),
             client_ca: client_ca.then(|| self.path("ca.crt")),
             reload_interval: Duration::from_millis(20),
+            workload_api: None,
         };
         Settings {
             tls: Some(tls),

@@ -5,13 +5,13 @@ use crate::spiffe::{Bundles, Kind, NoSvid};
 
 const DAY: Duration = Duration::from_hours(24);
 
-struct Followed {
-    follower: Follower,
-    bundles: Arc<Bundles>,
+pub(super) struct Followed {
+    pub(super) follower: Follower,
+    pub(super) bundles: Arc<Bundles>,
 }
 
 impl Agent {
-    fn follow(&self, choice: Choice) -> Followed {
+    pub(super) fn follow(&self, choice: Choice) -> Followed {
         let bundles = Arc::new(Bundles::new([], DAY));
         let address = format!("unix://{}", self.path().display());
         let wanted = Wanted {
@@ -24,16 +24,16 @@ impl Agent {
 }
 
 impl Followed {
-    fn svid(&self) -> Result<String, NoSvid> {
+    pub(super) fn svid(&self) -> Result<String, NoSvid> {
         let svid = self.follower.svid().valid_at(clock::now())?;
         Ok(svid.id().to_string())
     }
 
-    fn leaf(&self) -> Vec<u8> {
+    pub(super) fn leaf(&self) -> Vec<u8> {
         self.follower.svid().last().unwrap().certified().cert[0].to_vec()
     }
 
-    fn x509(&self, domain: &str) -> Vec<Vec<u8>> {
+    pub(super) fn x509(&self, domain: &str) -> Vec<Vec<u8>> {
         let found = self.bundles.x509(domain, clock::instant());
         let authorities = found.unwrap_or_else(|_| Arc::from([]));
         authorities
@@ -52,13 +52,13 @@ impl Followed {
         status.into_iter().find(|(of, _)| *of == kind).unwrap().1
     }
 
-    fn both(&self, is: impl Fn(&StreamStatus) -> bool) -> bool {
+    pub(super) fn both(&self, is: impl Fn(&StreamStatus) -> bool) -> bool {
         self.follower.status().iter().all(|(_, status)| is(status))
     }
 }
 
 /// Waits until it is so.
-async fn until(what: &str, is: impl Fn() -> bool) {
+pub(super) async fn until(what: &str, is: impl Fn() -> bool) {
     let come = async {
         while !is() {
             let _a_moment = timeout(Duration::from_millis(5), std::future::pending::<()>()).await;
