@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Certificate, Client, ClientBuilder, RequestBuilder, StatusCode, redirect};
 use url::{Host, Url};
 
@@ -45,6 +46,9 @@ pub enum HttpError {
     /// Any status but 200; a redirect could lead anywhere.
     #[error("the answer's status is {0}")]
     Status(StatusCode),
+    /// The answer to a question is of another type than JSON.
+    #[error("the answer is not of type application/json")]
+    NotJson,
     /// The answer doesn't end in time.
     #[error("the answer is longer than {0} bytes")]
     TooLong(usize),
@@ -95,15 +99,19 @@ impl Http {
     /// # Errors
     /// [`HttpError`] unless all of it came in time.
     pub async fn get(&self, url: &Url) -> Result<Vec<u8>, HttpError> {
-        self.send(self.client.get(url.clone())).await
+        self.in_time(self.client.get(url.clone()), false).await
     }
 
-    /// What is answered to a request of [`Http::post`]'s.
+    /// What is answered to a request of [`Http::post`]'s, in JSON.
     ///
     /// # Errors
-    /// [`HttpError`] unless all of it came in time.
+    /// [`HttpError`] unless all of it came in time, and says that it is JSON.
     pub async fn send(&self, request: RequestBuilder) -> Result<Vec<u8>, HttpError> {
-        let answer = tokio::time::timeout(self.bounds.timeout, self.read(request)).await;
+        self.in_time(request, true).await
+    }
+
+    async fn in_time(&self, request: RequestBuilder, json: bool) -> Result<Vec<u8>, HttpError> {
+        let answer = tokio::time::timeout(self.bounds.timeout, self.read(request, json)).await;
         answer.unwrap_or(Err(HttpError::TimedOut(self.bounds.timeout)))
     }
 
@@ -112,10 +120,13 @@ impl Http {
         self.client.post(url.clone())
     }
 
-    async fn read(&self, request: RequestBuilder) -> Result<Vec<u8>, HttpError> {
+    async fn read(&self, request: RequestBuilder, json: bool) -> Result<Vec<u8>, HttpError> {
         let mut response = request.send().await?;
         if response.status() != StatusCode::OK {
             return Err(HttpError::Status(response.status()));
+        }
+        if json && !is_json(response.headers()) {
+            return Err(HttpError::NotJson);
         }
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {
@@ -139,6 +150,13 @@ fn only(builder: ClientBuilder, path: &Path) -> Result<ClientBuilder, HttpSetupE
         return Err(unusable("no certificate in it".to_owned()));
     }
     Ok(builder.tls_certs_only(authorities))
+}
+
+/// Whether a body is JSON (RFC 8259 §11), whatever parameters follow.
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let kind = kind.and_then(|kind| kind.split(';').next());
+    kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
 
 /// https, or http where nobody is in between.

@@ -21,7 +21,7 @@ use dpop::Nonces;
 use gateway::Gateways;
 use issuer::Issuer;
 use jwt::Unverified;
-use settings::Trust;
+use settings::{Keys, Trust};
 use tokens::{Tokens, Verified};
 use workload::{Found, Workloads};
 
@@ -29,6 +29,7 @@ pub use bound::BoundError;
 pub use caller::{Acting, Actor, Agent, Caller, User, Workload};
 pub use dpop::Nonce;
 pub use error::{IdentityError, IdentitySetupError};
+pub use introspect::{IntrospectionFault, IntrospectionNumbers};
 pub use known::CacheNumbers;
 pub use settings::Settings;
 pub use soundness::Unsound;
@@ -45,6 +46,7 @@ pub mod error;
 mod fetch;
 mod gateway;
 pub mod inspect;
+mod introspect;
 mod issuer;
 mod jwk;
 mod jwt;
@@ -115,7 +117,8 @@ impl Verifier {
         &*self.store
     }
 
-    /// Who is calling this server. Awaits nothing but an issuer's keys, and that never beyond the exchange's deadline.
+    /// Who is calling this server. Awaits nothing but an issuer's keys or word, and what replicas share, and that never
+    /// beyond the exchange's deadline.
     ///
     /// # Errors
     /// The one [`IdentityError`] that says why not: an identity that the server requires is missing, or one that came,
@@ -241,7 +244,17 @@ impl Verifier {
                 failures: issuer.keyring.failures(),
             }
         };
-        self.tokens.issuers.iter().map(status).collect()
+        let issuers = self.tokens.issuers.iter();
+        let with_keys = issuers.filter(|issuer| issuer.settings.keys != Keys::Absent);
+        with_keys.map(status).collect()
+    }
+
+    /// What was asked of each issuer that is asked about tokens.
+    #[must_use]
+    pub fn introspection_numbers(&self) -> Vec<IntrospectionNumbers> {
+        let asked = self.tokens.issuers.iter();
+        let asked = asked.filter_map(|issuer| issuer.introspector.as_ref());
+        asked.map(|introspector| introspector.numbers()).collect()
     }
 
     /// What is remembered of tokens, and what became of what was.

@@ -182,6 +182,14 @@ fn of_identities(config: &Config, server: &Server) -> Vec<(&'static str, String,
             "name one of `identity.issuers`, by its `name`",
         ));
     }
+    if let Some((one, other)) = identity.ambiguous(&server.issuers) {
+        let message = format!("`{name}` can't tell opaque tokens of `{one}` and of `{other}` apart");
+        found.push((
+            "issuers",
+            message,
+            "give both an `introspection.prefix` that only their own tokens begin with, or let the server take one of them",
+        ));
+    }
     if server.require.is_empty() {
         let message = format!("`{name}` requires nobody: every call would be denied or anonymous");
         found.push(("require", message, "require `user`, `workload` or both"));

@@ -119,6 +119,40 @@ fn a_bound_that_would_have_no_effect_is_refused() {
 }
 
 #[test]
+fn a_server_that_could_not_tell_whose_an_opaque_token_is_is_refused() {
+    let with = |one: &str, other: &str, taken: &str| {
+        let issuer = |name: &str, prefix: &str| {
+            format!(
+                "  - {{name: {name}, issuer: 'https://{name}.example', introspection: {{client_id: a, auth: {{secret_file: s}}{prefix}}}}}\n"
+            )
+        };
+        let issuers = [issuer("one", one), issuer("other", other)].concat();
+        let server = format!(
+            "{{name: workbench, resource: 'https://mcp.example/mcp', require: [user], issuers: {taken}}}"
+        );
+        read(
+            &format!("servers:\n  - {server}\nidentity:\n  issuers:\n{issuers}"),
+            &[],
+        )
+    };
+    for (one, other, taken) in [
+        ("", ", prefix: a", "[]"),
+        (", prefix: a", ", prefix: b", "[]"),
+        ("", "", "[other]"),
+    ] {
+        assert_eq!(with(one, other, taken).map(drop), Ok(()));
+    }
+    for (one, other) in [("", ""), (", prefix: a", ", prefix: ab")] {
+        let told = with(one, other, "[]").unwrap_err();
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(
+            told[0].contains("can't tell opaque tokens of `one` and of `other` apart"),
+            "{told:?}"
+        );
+    }
+}
+
+#[test]
 fn a_redis_that_could_not_work_is_refused_where_it_stands() {
     let with = |redis: &str| format!("{SOUND}state:\n  redis: {redis}\n");
     assert!(read(&with("{url: 'rediss://redis.example/0', propagation: 2s}"), &[]).is_ok());
@@ -182,6 +216,10 @@ fn the_example_is_sound_and_holds_the_defaults() {
     (issuer.ca_file, issuer.algorithms) = (None, Vec::new());
     issuer.clients.clear();
     issuer.actor_issuers.clear();
+    let mut asked = issuer.introspection.take().unwrap();
+    (asked.endpoint, asked.prefix) = (None, None);
+    let default = identity::settings::Introspection::new(&asked.client_id, asked.auth.clone());
+    assert_eq!(asked, default);
     assert_eq!(
         issuer,
         identity::settings::Issuer::new("keycloak", "https://id.example/realms/mcp")

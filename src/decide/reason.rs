@@ -65,6 +65,14 @@ reasons! {
     KeysUnavailable "keys_unavailable" "The issuer's keys are not available";
     VerificationOverloaded "verification_overloaded" "Too many tokens never seen before are being verified";
     SignatureInvalid "signature_invalid" "The token's signature is not valid";
+    TokenInactive "token_inactive" "The issuer says that the token is not active";
+    IntrospectionUnavailable "introspection_unavailable" "The issuer cannot be asked about the token";
+    IntrospectionTooLate "introspection_too_late" "The issuer did not say in time whether the token is active";
+    IntrospectionNotAllowed "introspection_not_allowed" "The issuer does not let mcp-authz ask about tokens";
+    IntrospectionNoCredential "introspection_no_credential" "mcp-authz has no credential to ask the issuer with";
+    IntrospectionAnswerMalformed "introspection_answer_malformed" "The issuer's answer about the token cannot be read";
+    IntrospectionAnswerDisagrees "introspection_answer_disagrees" "The issuer's answer is about another token than was sent";
+    IntrospectionOverloaded "introspection_overloaded" "Too many tokens are being asked about";
     NoSubject "no_subject" "The token names no subject";
     NoExpiry "no_expiry" "The token has no expiry";
     Expired "expired" "The token has expired";

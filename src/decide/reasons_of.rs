@@ -1,7 +1,7 @@
 //! From what each stage says to the one list of [`Reason`]s. Exhaustive: a stage's new error doesn't compile until it
 //! has its reason here.
 
-use crate::identity::{BoundError, IdentityError};
+use crate::identity::{BoundError, IdentityError, IntrospectionFault};
 use crate::inventory::RouteError;
 use crate::mcp::Refusal;
 use crate::policy::{AskError, Outcome};
@@ -133,6 +133,8 @@ const fn of_identity(error: IdentityError) -> Reason {
         IdentityError::KeysUnavailable => Reason::KeysUnavailable,
         IdentityError::VerificationOverloaded => Reason::VerificationOverloaded,
         IdentityError::SignatureInvalid => Reason::SignatureInvalid,
+        IdentityError::TokenInactive => Reason::TokenInactive,
+        IdentityError::Introspection(fault) => of_introspection(fault),
         IdentityError::NoSubject => Reason::NoSubject,
         IdentityError::NoExpiry => Reason::NoExpiry,
         IdentityError::Expired => Reason::Expired,
@@ -167,6 +169,18 @@ const fn of_identity(error: IdentityError) -> Reason {
         IdentityError::WorkloadAmbiguous => Reason::WorkloadAmbiguous,
         IdentityError::WorkloadForeignTrustDomain => Reason::WorkloadForeignTrustDomain,
         IdentityError::WorkloadDisagrees => Reason::WorkloadDisagrees,
+    }
+}
+
+const fn of_introspection(fault: IntrospectionFault) -> Reason {
+    match fault {
+        IntrospectionFault::Unavailable => Reason::IntrospectionUnavailable,
+        IntrospectionFault::TooLate => Reason::IntrospectionTooLate,
+        IntrospectionFault::NotAllowed => Reason::IntrospectionNotAllowed,
+        IntrospectionFault::NoCredential => Reason::IntrospectionNoCredential,
+        IntrospectionFault::AnswerMalformed => Reason::IntrospectionAnswerMalformed,
+        IntrospectionFault::AnswerDisagrees => Reason::IntrospectionAnswerDisagrees,
+        IntrospectionFault::Overloaded => Reason::IntrospectionOverloaded,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 pub use super::bound::BoundError;
+pub use super::introspect::IntrospectionFault;
 use crate::spiffe::SpiffeIdError;
 use crate::state::StateError;
 
@@ -65,6 +66,12 @@ pub enum IdentityError {
     /// The signature doesn't verify.
     #[error("the token's signature is not valid")]
     SignatureInvalid,
+    /// The issuer was asked and says that the token is not active (RFC 7662 §2.2).
+    #[error("the issuer says that the token is not active")]
+    TokenInactive,
+    /// The issuer's word about the token could not be had, or doesn't count.
+    #[error(transparent)]
+    Introspection(#[from] IntrospectionFault),
     /// No `sub`, or an empty one.
     #[error("the token names no subject")]
     NoSubject,
@@ -246,6 +253,8 @@ impl IdentityError {
             Self::KeysUnavailable => "keys_unavailable",
             Self::VerificationOverloaded => "verification_overloaded",
             Self::SignatureInvalid => "signature_invalid",
+            Self::TokenInactive => "token_inactive",
+            Self::Introspection(fault) => fault.code(),
             Self::NoSubject => "no_subject",
             Self::NoExpiry => "no_expiry",
             Self::Expired => "expired",
@@ -288,6 +297,7 @@ impl IdentityError {
     pub fn is_outage(&self) -> bool {
         match self {
             Self::KeysUnavailable | Self::VerificationOverloaded | Self::RevocationsUnknown(_) => true,
+            Self::Introspection(fault) => fault.is_outage(),
             Self::Bound(error) => error.is_outage(),
             _ => false,
         }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use serde_json::Value;
 use url::Url;
 
 use super::settings::{self, Keys};
@@ -43,12 +44,12 @@ pub(super) enum FetchError {
     Http(#[from] HttpError),
     #[error("the file is longer than {MAX_BYTES} bytes")]
     TooLong,
-    #[error("the discovery document is not JSON with `issuer` and `jwks_uri`")]
-    Document,
+    #[error("the discovery document is not JSON with `issuer` and `{0}`")]
+    Document(&'static str),
     #[error("the discovery document is another issuer's")]
     OtherIssuer,
-    #[error("the discovery document's `jwks_uri` is not https")]
-    KeysUrl,
+    #[error("the discovery document's `{0}` is not https")]
+    Place(&'static str),
     #[error("the file can't be read: {0}")]
     File(#[from] std::io::Error),
     #[error("not a JWK set")]
@@ -61,9 +62,8 @@ impl Source {
         Ok(Some(match &settings.keys {
             Keys::Discovery => {
                 let document = document_url(settings)?;
-                let http = http(settings, &document)?;
                 Self::Discovery {
-                    http,
+                    http: http(settings, &document, bounds(settings))?,
                     document,
                     issuer: settings.issuer.clone(),
                     jwks_uri: None,
@@ -72,12 +72,12 @@ impl Source {
             Keys::JwksUrl(url) => {
                 let jwks_url = checked_url(settings, url)?;
                 Self::Fixed {
-                    http: http(settings, &jwks_url)?,
+                    http: http(settings, &jwks_url, bounds(settings))?,
                     jwks_url,
                 }
             }
             Keys::File(path) => Self::File(path.clone()),
-            Keys::SecretFile(_) => return Ok(None),
+            Keys::SecretFile(_) | Keys::Absent => return Ok(None),
         }))
     }
 
@@ -93,7 +93,7 @@ impl Source {
                 let known = jwks_uri.take();
                 let place = match known {
                     Some(place) => place,
-                    None => discovered(&http.get(document).await?, issuer)?,
+                    None => discovered(&http.get(document).await?, issuer, "jwks_uri")?,
                 };
                 let set = http.get(&place).await?;
                 *jwks_uri = Some(place);
@@ -111,12 +111,19 @@ impl Source {
     }
 }
 
-/// A client for documents of the server of `url`.
-fn http(settings: &settings::Issuer, url: &Url) -> Result<Http, IdentitySetupError> {
-    let bounds = Bounds {
+const fn bounds(settings: &settings::Issuer) -> Bounds {
+    Bounds {
         timeout: settings.fetch_timeout,
         max_bytes: MAX_BYTES,
-    };
+    }
+}
+
+/// A client for what the issuer's server at `url` answers.
+pub(super) fn http(
+    settings: &settings::Issuer,
+    url: &Url,
+    bounds: Bounds,
+) -> Result<Http, IdentitySetupError> {
     let authorities = settings
         .ca_file
         .as_deref()
@@ -134,23 +141,20 @@ fn http(settings: &settings::Issuer, url: &Url) -> Result<Http, IdentitySetupErr
     })
 }
 
-/// Where the discovery document says that the keys are (OIDC Discovery §4.3: `issuer` must be exactly ours).
-fn discovered(json: &[u8], issuer: &str) -> Result<Url, FetchError> {
-    let document = strict::object(json).ok_or(FetchError::Document)?;
-    let text = |name: &str| {
-        document
-            .get(name)
-            .and_then(|value| value.as_str())
-            .ok_or(FetchError::Document)
-    };
+/// Where an issuer's discovery document says that something of it is (OIDC Discovery §4.3: `issuer` must be exactly
+/// ours).
+pub(super) fn discovered(json: &[u8], issuer: &str, what: &'static str) -> Result<Url, FetchError> {
+    let malformed = || FetchError::Document(what);
+    let document = strict::object(json).ok_or_else(malformed)?;
+    let text = |name: &str| document.get(name).and_then(Value::as_str).ok_or_else(malformed);
     if text("issuer")? != issuer {
         return Err(FetchError::OtherIssuer);
     }
-    let url = Url::parse(text("jwks_uri")?).map_err(|_| FetchError::Document)?;
+    let url = Url::parse(text(what)?).map_err(|_| malformed())?;
     if is_protected(&url) {
         Ok(url)
     } else {
-        Err(FetchError::KeysUrl)
+        Err(FetchError::Place(what))
     }
 }
 
@@ -159,17 +163,19 @@ pub(super) fn check(settings: &settings::Issuer) -> Result<(), IdentitySetupErro
     match &settings.keys {
         Keys::Discovery => document_url(settings).map(drop),
         Keys::JwksUrl(url) => checked_url(settings, url).map(drop),
-        Keys::File(_) | Keys::SecretFile(_) => Ok(()),
+        Keys::File(_) | Keys::SecretFile(_) | Keys::Absent => Ok(()),
     }
 }
 
-fn document_url(settings: &settings::Issuer) -> Result<Url, IdentitySetupError> {
+/// Where its discovery document is.
+pub(super) fn document_url(settings: &settings::Issuer) -> Result<Url, IdentitySetupError> {
     // OIDC Discovery §4: appended after removing a slash at the end.
     let base = settings.issuer.trim_end_matches('/');
     checked_url(settings, &format!("{base}/.well-known/openid-configuration"))
 }
 
-fn checked_url(settings: &settings::Issuer, text: &str) -> Result<Url, IdentitySetupError> {
+/// A URL that the settings name.
+pub(super) fn checked_url(settings: &settings::Issuer, text: &str) -> Result<Url, IdentitySetupError> {
     let refused = || IdentitySetupError::Url {
         issuer: settings.name.clone(),
         url: text.to_owned(),

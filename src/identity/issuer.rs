@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::claims::{self, Token};
 use super::fetch::Source;
+use super::introspect::{self, Introspector};
 use super::jwk::{self, Key};
 use super::jwt::Unverified;
 use super::keyring::{Keyring, Pace};
@@ -21,6 +22,8 @@ use crate::clock;
 pub(super) struct Issuer {
     pub(super) settings: settings::Issuer,
     pub(super) keyring: Arc<Keyring>,
+    /// Asks it about tokens.
+    pub(super) introspector: Option<Arc<Introspector>>,
     algorithms: Vec<Algorithm>,
     background: Option<JoinHandle<()>>,
 }
@@ -29,9 +32,10 @@ pub(super) struct Issuer {
 const MIN_SECRET: usize = 32;
 
 impl Issuer {
-    /// Checks the settings and starts to fetch keys.
-    pub(super) fn start(settings: settings::Issuer) -> Result<Self, IdentitySetupError> {
+    /// Checks the settings of the issuer at this place among all, and starts to fetch keys.
+    pub(super) fn start(place: usize, settings: settings::Issuer) -> Result<Self, IdentitySetupError> {
         check(&settings)?;
+        let introspector = Introspector::new(place, &settings)?;
         let algorithms = settings.effective_algorithms();
         let source = Source::new(&settings)?;
         let max_age = source.is_some().then_some(settings.max_key_age);
@@ -50,6 +54,7 @@ impl Issuer {
         Ok(Self {
             settings,
             keyring,
+            introspector,
             algorithms,
             background,
         })
@@ -70,11 +75,23 @@ impl Issuer {
         now: Instant,
         deadline: Instant,
     ) -> Result<(Token, u64), IdentityError> {
+        let generation = self.authenticate(token, verification, now, deadline).await?;
+        Ok((claims::read(&token.claims, &self.settings)?, generation))
+    }
+
+    /// Whether a token is one of this issuer's, whatever it says: the generation of the keys that its signature verifies
+    /// with.
+    pub(super) async fn authenticate(
+        &self,
+        token: &Unverified<'_>,
+        verification: &Verification,
+        now: Instant,
+        deadline: Instant,
+    ) -> Result<u64, IdentityError> {
         if !self.settings.takes_type(token.header.typ.as_deref()) {
             return Err(IdentityError::WrongType);
         }
-        let generation = self.verify_signature(token, verification, now, deadline).await?;
-        Ok((claims::read(&token.claims, &self.settings)?, generation))
+        self.verify_signature(token, verification, now, deadline).await
     }
 
     /// The generation of the keys that the token's signature verifies with.
@@ -120,7 +137,8 @@ fn refused(settings: &settings::Issuer, problem: &'static str) -> IdentitySetupE
 /// Whether its settings are sound, as far as they themselves tell.
 pub(super) fn check(settings: &settings::Issuer) -> Result<(), IdentitySetupError> {
     check_names(settings)?;
-    check_algorithms(settings)
+    check_algorithms(settings)?;
+    introspect::check(settings)
 }
 
 /// Whether it is another issuer than those before it, in our words and in its tokens'.

@@ -30,7 +30,27 @@ pub(super) struct Known {
     hits: AtomicU64,
     misses: AtomicU64,
     expired: AtomicU64,
+    withdrawn: AtomicU64,
     evicted: CountEvicted,
+}
+
+/// How far what was verified still holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holds {
+    /// As it is.
+    Still,
+    /// Its issuer was asked about it, too long ago.
+    IfTheIssuerSaysSoAgain,
+    /// It was verified with keys that its issuer no longer has.
+    NoMore,
+}
+
+/// What is known of a token.
+#[derive(Debug)]
+pub(super) enum Found {
+    Good(Arc<Verified>),
+    ToBeAskedAbout(Arc<Verified>),
+    Nothing,
 }
 
 /// What the cache of tokens holds and what became of it, since the start.
@@ -44,12 +64,14 @@ pub struct CacheNumbers {
     pub capacity: u64,
     /// Tokens that were known.
     pub hits: u64,
-    /// Tokens that were not.
+    /// Tokens that were not, or that had to be asked about again.
     pub misses: u64,
     /// Tokens that had to go for others.
     pub evicted: u64,
     /// Tokens that went because they had expired.
     pub expired: u64,
+    /// Tokens that went because their issuer said that they aren't active any more.
+    pub withdrawn: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -98,18 +120,25 @@ impl Known {
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
             expired: AtomicU64::new(0),
+            withdrawn: AtomicU64::new(0),
             evicted,
         }
     }
 
-    /// What is known of a token, if it still holds.
-    pub(super) fn find(
-        &self,
-        key: &Fingerprint,
-        holds: impl FnOnce(&Verified) -> bool,
-    ) -> Option<Arc<Verified>> {
-        let found = self.cache.get(key).filter(|known| holds(known));
-        let count = if found.is_some() { &self.hits } else { &self.misses };
+    /// What is known of a token, and how far it still holds.
+    pub(super) fn find(&self, key: &Fingerprint, holds: impl FnOnce(&Verified) -> Holds) -> Found {
+        let found = match self.cache.get(key) {
+            Some(known) => match holds(&known) {
+                Holds::Still => Found::Good(known),
+                Holds::IfTheIssuerSaysSoAgain => Found::ToBeAskedAbout(known),
+                Holds::NoMore => Found::Nothing,
+            },
+            None => Found::Nothing,
+        };
+        let count = match found {
+            Found::Good(_) => &self.hits,
+            Found::ToBeAskedAbout(_) | Found::Nothing => &self.misses,
+        };
         count.fetch_add(1, Ordering::Relaxed);
         found
     }
@@ -122,6 +151,13 @@ impl Known {
     pub(super) fn expire(&self, key: &Fingerprint) {
         if self.cache.remove(key).is_some() {
             self.expired.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Forgets a token that its issuer says is not active any more.
+    pub(super) fn withdraw(&self, key: &Fingerprint) {
+        if self.cache.remove(key).is_some() {
+            self.withdrawn.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -149,6 +185,7 @@ impl Known {
             misses: told(&self.misses),
             evicted: told(&self.evicted.0),
             expired: told(&self.expired),
+            withdrawn: told(&self.withdrawn),
         }
     }
 }

@@ -9,6 +9,7 @@ use jsonwebtoken::Algorithm;
 use serde::{Deserialize, Serialize};
 
 pub use super::claim_path::ClaimPath;
+pub use super::introspect::settings::{ClientAuth, Introspection, JwtSvid, PrivateKey, When};
 
 /// Whom to believe, and about what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -101,6 +102,9 @@ pub struct Issuer {
     /// Other issuers whose actors its tokens may name as the current one (`act.iss`). Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub actor_issuers: Vec<String>,
+    /// How it is asked about tokens that nobody else can read. Default: not at all; then only JWTs are taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub introspection: Option<Introspection>,
 }
 
 /// What is known of an OAuth client of an issuer.
@@ -151,6 +155,7 @@ impl Issuer {
             clients: BTreeMap::new(),
             unlisted_clients: UnlistedClients::default(),
             actor_issuers: Vec::new(),
+            introspection: None,
         }
     }
 
@@ -160,6 +165,7 @@ impl Issuer {
         match (&self.keys, self.algorithms.is_empty()) {
             (_, false) => self.algorithms.clone(),
             (Keys::SecretFile(_), true) => vec![Algorithm::HS256],
+            (Keys::Absent, true) => Vec::new(),
             (_, true) => vec![Algorithm::RS256, Algorithm::ES256],
         }
     }
@@ -186,6 +192,9 @@ pub enum Keys {
     File(PathBuf),
     /// A secret shared with the issuer, at least 32 bytes; a line end at its end doesn't count. HS256 only.
     SecretFile(PathBuf),
+    /// It has none: all its tokens are opaque (`introspection`). Written `none`.
+    #[serde(rename = "none")]
+    Absent,
 }
 
 /// Whether `aud` may name others besides the server that is asked.
@@ -420,6 +429,7 @@ verified_tokens: 500
             ),
             ("{file: keys.json}", Keys::File("keys.json".into())),
             ("{secret_file: secret}", Keys::SecretFile("secret".into())),
+            ("none", Keys::Absent),
         ];
         for (yaml, keys) in cases {
             assert_eq!(serde_saphyr::from_str::<Keys>(yaml).unwrap(), keys, "{yaml}");

@@ -2,7 +2,8 @@
 
 use super::gateway::Gateways;
 use super::settings::Settings;
-use super::{IdentitySetupError, fetch, issuer, workload};
+use super::tokens::named_by;
+use super::{IdentitySetupError, fetch, introspect, issuer, workload};
 
 /// What can't be used, and which item of which list it is.
 #[derive(Debug)]
@@ -16,6 +17,22 @@ pub struct Unsound {
 }
 
 impl Settings {
+    /// Two issuers, by their names, whose opaque tokens nothing tells apart, of those that a server takes: all, or those
+    /// that it names.
+    #[must_use]
+    pub fn ambiguous(&self, named: &[String]) -> Option<(&str, &str)> {
+        let taken = self.issuers.iter().filter(|issuer| named_by(named, issuer));
+        let asked: Vec<_> = taken
+            .filter_map(|issuer| Some((issuer.name.as_str(), issuer.introspection.as_ref()?)))
+            .collect();
+        let pairs = asked.iter().enumerate().flat_map(|(place, one)| {
+            let earlier = asked.iter().take(place);
+            earlier.map(move |other| (other, one))
+        });
+        let mut ambiguous = pairs.filter(|(one, other)| introspect::ambiguous(one.1, other.1));
+        ambiguous.next().map(|(one, other)| (one.0, other.0))
+    }
+
     /// Everything that [`Verifier::start`](super::Verifier::start) would refuse but for files that can't be read.
     #[must_use]
     pub fn unsound(&self) -> Vec<Unsound> {

@@ -6,10 +6,12 @@
 )]
 
 mod actors;
+mod authorizer;
 mod bound;
 mod floods;
 mod gateway_claims;
 mod https;
+mod introspection;
 mod issuer;
 mod keys;
 mod revocation;
@@ -88,6 +90,15 @@ fn claims(iss: &str) -> Value {
         "scope": "openid public:read", "groups": ["/staff", "/tenants/acme", "/tenants/umbrella/ops"],
         "preferred_username": "alice", "email": "alice@example.com", "email_verified": true,
     })
+}
+
+/// What an issuer says of a good token (RFC 7662 §2.2).
+fn answer(iss: &str) -> Value {
+    let mut answer = claims(iss);
+    answer["active"] = json!(true);
+    answer["token_type"] = json!("Bearer");
+    answer["client_id"] = json!("mcp-client");
+    answer
 }
 
 async fn start(issuers: Vec<settings::Issuer>) -> Arc<Verifier> {

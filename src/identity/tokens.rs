@@ -1,5 +1,5 @@
-//! An access token, or what a gateway verified of one, to [`Verified`]: signed by a configured issuer, within its times,
-//! for this server. What was verified before is known by the token's exact bytes.
+//! An access token, or what a gateway verified of one, to [`Verified`]: signed by a configured issuer or active by its
+//! word, within its times, for this server. What was verified before is known by the token's exact bytes.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::claims::{self, Token};
+use super::introspect::{self, Question, Signed};
 use super::issuer::{self, Issuer};
 use super::jwt::{self, Unverified};
-use super::known::{Fingerprint, Known, fingerprint};
+use super::known::{Fingerprint, Found, Holds, Known, fingerprint};
 use super::settings::{self, Settings};
 use super::verification::Verification;
 use super::{IdentityError, IdentitySetupError};
@@ -30,25 +31,34 @@ pub(super) struct Tokens {
     longest_token: usize,
 }
 
-/// A token whose signature was verified, with these keys of this issuer.
+/// A token that was found to be an issuer's.
 #[derive(Debug)]
 pub(super) struct Verified {
     /// What it says.
     pub(super) token: Token,
     /// Where its issuer stands in [`Tokens::issuers`].
     pub(super) issuer: usize,
-    generation: u64,
+    grounds: Grounds,
     /// When nobody takes it any more, in seconds since 1970: `exp`, and what its issuer's clock may be off.
     pub(super) useless_from: i64,
 }
 
+/// Why a token is believed, and so how long, besides its own times.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Grounds {
+    /// Its signature was verified with the issuer's keys of this generation.
+    pub(super) keys: Option<u64>,
+    /// The issuer said that it is active, which counts until then.
+    pub(super) word_until: Option<Instant>,
+}
+
 impl Verified {
-    fn new(token: Token, issuer: usize, settings: &settings::Issuer, generation: u64) -> Self {
+    pub(super) fn new(token: Token, issuer: usize, settings: &settings::Issuer, grounds: Grounds) -> Self {
         Self {
             useless_from: token.times.useless_from(settings),
             token,
             issuer,
-            generation,
+            grounds,
         }
     }
 
@@ -66,7 +76,7 @@ impl Tokens {
         for (index, issuer) in settings.issuers.iter().enumerate() {
             issuer::unique(issuer, settings.issuers.get(..index).unwrap_or_default())?;
             by_iss.insert(issuer.issuer.clone(), index);
-            issuers.push(Issuer::start(issuer.clone())?);
+            issuers.push(Issuer::start(index, issuer.clone())?);
         }
         for issuer in &issuers {
             issuer.asked_once().await;
@@ -86,8 +96,8 @@ impl Tokens {
         self.by_iss.get(iss).and_then(|index| self.issuers.get(*index))
     }
 
-    /// What is believed of a token that was sent. Awaits nothing but its issuer's keys, and these only if it wasn't
-    /// verified before.
+    /// What is believed of a token that was sent. Awaits nothing but its issuer's keys or its issuer's word, and these only
+    /// if they aren't known from before.
     pub(super) async fn verify(
         &self,
         token: &str,
@@ -100,29 +110,93 @@ impl Tokens {
             return Err(IdentityError::TokenTooLarge);
         }
         let key = fingerprint(token);
-        if let Some(known) = self.known(&key, exchange.started) {
-            let accepted = self.accept(&known, server, now);
-            if accepted == Err(IdentityError::Expired) {
-                self.known.expire(&key);
+        let before = match self.known(&key, exchange.started) {
+            Found::Good(known) => {
+                let accepted = self.accept(&known, server, now);
+                if accepted == Err(IdentityError::Expired) {
+                    self.known.expire(&key);
+                }
+                return accepted.map(|()| known);
             }
-            return accepted.map(|()| known);
+            Found::ToBeAskedAbout(known) => Some(known),
+            Found::Nothing => None,
+        };
+        let question = Question {
+            token,
+            key,
+            active_before: before.is_some(),
+            now,
+            started: exchange.started,
+            deadline: exchange.deadline,
+        };
+        if let Some(issuer) = self.opaque_of(token, server) {
+            return self.ask(issuer, question, None, server).await;
         }
-        let unverified = Unverified::parse(token)?;
+        self.verify_jwt(question, before, server).await
+    }
+
+    async fn verify_jwt(
+        &self,
+        question: Question<'_>,
+        before: Option<Arc<Verified>>,
+        server: &Server,
+    ) -> Result<Arc<Verified>, IdentityError> {
+        let Question {
+            started, deadline, ..
+        } = question;
+        let unverified = Unverified::parse(question.token)?;
         let (index, issuer) = self.issuer_of(&unverified.claims, server)?;
-        if token.len() > issuer.settings.max_token_bytes {
+        if question.token.len() > issuer.settings.max_token_bytes {
             return Err(IdentityError::TokenTooLarge);
         }
-        let (token, generation) = issuer
-            .verify(
-                &unverified,
-                &self.verification,
-                exchange.started,
-                exchange.deadline,
-            )
-            .await?;
-        let verified = Arc::new(Verified::new(token, index, &issuer.settings, generation));
-        self.accept(&verified, server, now)?;
-        self.known.remember(key, Arc::clone(&verified));
+        let asked = issuer.introspector.as_ref();
+        if asked.is_some_and(|asked| asked.asks_about_jwts()) {
+            // These bytes verified before, with keys that are still the issuer's.
+            let generation = match before.and_then(|before| before.grounds.keys) {
+                Some(generation) => generation,
+                None => {
+                    let verified = issuer.authenticate(&unverified, &self.verification, started, deadline);
+                    verified.await?
+                }
+            };
+            let claims = unverified.claims;
+            return self
+                .ask(issuer, question, Some(Signed { claims, generation }), server)
+                .await;
+        }
+        let verified = issuer.verify(&unverified, &self.verification, started, deadline);
+        let (token, generation) = verified.await?;
+        let grounds = Grounds {
+            keys: Some(generation),
+            word_until: None,
+        };
+        let verified = Arc::new(Verified::new(token, index, &issuer.settings, grounds));
+        self.accept(&verified, server, question.now)?;
+        self.known.remember(question.key, Arc::clone(&verified));
+        Ok(verified)
+    }
+
+    /// The issuer that may be asked about an opaque token.
+    fn opaque_of(&self, token: &str, server: &Server) -> Option<&Issuer> {
+        let taken = self.issuers.iter().filter(|issuer| takes(server, issuer));
+        let asked = taken.filter_map(|issuer| Some((issuer, issuer.settings.introspection.as_ref()?)));
+        introspect::opaque_of(token, asked)
+    }
+
+    async fn ask(
+        &self,
+        issuer: &Issuer,
+        question: Question<'_>,
+        signed: Option<Signed>,
+        server: &Server,
+    ) -> Result<Arc<Verified>, IdentityError> {
+        if question.token.len() > issuer.settings.max_token_bytes {
+            return Err(IdentityError::TokenTooLarge);
+        }
+        let introspector = issuer.introspector.as_ref();
+        let introspector = introspector.ok_or(IdentityError::IssuerUnknown)?;
+        let verified = introspector.ask(question, signed, &self.known).await?;
+        self.accept(&verified, server, question.now)?;
         Ok(verified)
     }
 
@@ -136,19 +210,30 @@ impl Tokens {
     ) -> Result<Arc<Verified>, IdentityError> {
         let (index, issuer) = self.issuer_of(claims, server)?;
         let token = claims::read(claims, &issuer.settings)?;
-        let verified = Verified::new(token, index, &issuer.settings, 0);
+        let grounds = Grounds {
+            keys: None,
+            word_until: None,
+        };
+        let verified = Verified::new(token, index, &issuer.settings, grounds);
         self.accept(&verified, server, now)?;
         Ok(Arc::new(verified))
     }
 
-    /// A token verified before, with the keys that its issuer still has.
-    fn known(&self, key: &Fingerprint, now: Instant) -> Option<Arc<Verified>> {
-        let holds = |known: &Verified| {
-            let issuer = self.issuers.get(known.issuer);
-            let keys = issuer.and_then(|issuer| issuer.keyring.current(now));
-            keys.is_some_and(|keys| keys.generation == known.generation)
-        };
-        self.known.find(key, holds)
+    /// What is known of a token from before, with the keys and by the word that its issuer still stands by.
+    fn known(&self, key: &Fingerprint, now: Instant) -> Found {
+        self.known.find(key, |known| {
+            if let Some(generation) = known.grounds.keys {
+                let issuer = self.issuers.get(known.issuer);
+                let keys = issuer.and_then(|issuer| issuer.keyring.current(now));
+                if keys.is_none_or(|keys| keys.generation != generation) {
+                    return Holds::NoMore;
+                }
+            }
+            match known.grounds.word_until {
+                Some(until) if now >= until => Holds::IfTheIssuerSaysSoAgain,
+                _ => Holds::Still,
+            }
+        })
     }
 
     /// Which issuer a token says that it is from. Only its keys can make that true.
@@ -183,8 +268,13 @@ impl Tokens {
     }
 }
 
-/// Whether a server takes an issuer's tokens; it may name issuers by their short name or their `iss`.
+/// Whether a server takes an issuer's tokens.
 pub(super) fn takes(server: &Server, issuer: &Issuer) -> bool {
-    let named = |name: &String| *name == issuer.settings.name || *name == issuer.settings.issuer;
-    server.issuers.is_empty() || server.issuers.iter().any(named)
+    named_by(&server.issuers, &issuer.settings)
+}
+
+/// Whether an issuer is one of these, all if there are none; they name it by its short name or its `iss`.
+pub(super) fn named_by(names: &[String], issuer: &settings::Issuer) -> bool {
+    let named = |name: &String| *name == issuer.name || *name == issuer.issuer;
+    names.is_empty() || names.iter().any(named)
 }

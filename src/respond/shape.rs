@@ -95,6 +95,8 @@ pub const fn of(reason: Reason) -> Shape {
         | R::KidMissing
         | R::KidUnknown
         | R::SignatureInvalid
+        | R::TokenInactive
+        | R::IntrospectionAnswerDisagrees
         | R::NoSubject
         | R::NoExpiry
         | R::Expired
@@ -155,6 +157,12 @@ pub const fn of(reason: Reason) -> Shape {
         | R::CertificateNotVouchedFor => refused(403),
         R::KeysUnavailable
         | R::VerificationOverloaded
+        | R::IntrospectionUnavailable
+        | R::IntrospectionTooLate
+        | R::IntrospectionNotAllowed
+        | R::IntrospectionNoCredential
+        | R::IntrospectionAnswerMalformed
+        | R::IntrospectionOverloaded
         | R::RevocationsUnknown
         | R::ReplaysUnknown
         | R::ReplaysForgotten
