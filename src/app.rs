@@ -22,9 +22,11 @@ use crate::telemetry::{self, HttpSettings, Metrics, Probe as _, Reload};
 use crate::wire::{Listeners, WireError};
 
 mod probe;
+mod revocations;
 mod workload_api;
 
 use probe::Parts;
+use revocations::WaysIn;
 use workload_api::WorkloadApi;
 
 /// How often readiness is looked at for gRPC health, which is told rather than asked.
@@ -69,6 +71,16 @@ pub enum AppError {
         /// Why.
         source: std::io::Error,
     },
+    /// The listener for what issuers tell can't start.
+    #[error(
+        "the revocation listener on {address} failed: {source}; choose another address as `revocation.listen`"
+    )]
+    Revocation {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
 }
 
 /// A service whose listeners are bound, ready to serve.
@@ -76,6 +88,7 @@ pub struct App {
     pipeline: Arc<Pipeline>,
     listeners: Listeners,
     http: Option<(TcpListener, HttpSettings)>,
+    revocations: WaysIn,
     policies: policy::Settings,
     parts: Arc<Parts>,
 }
@@ -91,6 +104,7 @@ impl App {
         let workload_api = WorkloadApi::start(&config, &bundles).await?;
         let tls = workload_api.as_ref().and_then(WorkloadApi::tls);
         let listeners = Listeners::bind_live(&config.grpc, tls).await?;
+        let revocations = WaysIn::bind(&config, &pipeline).await?;
         let http = match config.http.listen {
             Some(address) => Some((bind(address).await?, config.http)),
             None => None,
@@ -100,6 +114,7 @@ impl App {
             pipeline,
             listeners,
             http,
+            revocations,
             policies: config.policies,
             parts,
         })
@@ -124,6 +139,12 @@ impl App {
         listener.local_addr().ok()
     }
 
+    /// The address of the listener for issuers, with the port that was really taken; none if it is the HTTP listener.
+    #[must_use]
+    pub fn revocation_address(&self) -> Option<SocketAddr> {
+        self.revocations.address()
+    }
+
     /// Serves until `shutdown`; then finishes what is under way, writes what is recorded, and returns.
     ///
     /// # Errors
@@ -139,8 +160,9 @@ impl App {
         if let Some((listener, settings)) = self.http {
             let metrics = Arc::clone(&self.pipeline.metrics);
             let router = telemetry::router(&settings, metrics, Arc::clone(&self.parts) as _);
-            background.spawn(serve_http(listener, router));
+            background.spawn(serve_http(listener, self.revocations.join(router)));
         }
+        self.revocations.serve(&mut background);
         let draining = async {
             shutdown.await;
             self.parts.drain();

@@ -1,4 +1,4 @@
-//! What was decided, written down: one JSON object a line for each decision.
+//! What was decided, written down: one JSON object a line for each decision, and for each revocation.
 //!
 //! In comes a [`Record`] of plain text, built by the pipeline; out goes a line through the [`Journal`]'s bounded
 //! queue. Its lines are chained by hashes ([`chain`]), so that none can be changed or removed unnoticed. A request reserves its [`Slot`] before it is decided, so that any outcome, also that of a call which the
@@ -14,10 +14,12 @@ pub mod query;
 pub mod read;
 pub mod record;
 pub mod redact;
+pub mod revoked;
 pub mod settings;
 pub mod verify;
 
 pub use journal::{Journal, JournalError, Receipt, Slot};
 pub use record::{Batch, Durations, PolicyEffect, Record, User};
 pub use redact::{RedactError, Redacted, Redactor};
+pub use revoked::{Revoked, What};
 pub use settings::{AuditSettings, Durability, Retention, Rotation, ShowArguments, ShowSession};

@@ -19,7 +19,9 @@ mod completions;
 mod config;
 mod configured;
 pub mod demo;
+mod moment;
 pub mod policy;
+mod revoke;
 mod serve;
 mod terminal;
 pub mod token;
@@ -56,6 +58,7 @@ enum Command {
     Policy(Policy),
     Tools(tools::ToolsArgs),
     Token(token::TokenArgs),
+    Revoke(revoke::Args),
     Audit(audit::Args),
     Config(config::Args),
     Completions(completions::Args),
@@ -131,6 +134,7 @@ fn dispatch(command: Command, terminal: Terminal) -> miette::Result<Outcome> {
             Command::Policy(Policy { args, file }) => policy::run(&args, &file.servers(terminal)?, terminal),
             Command::Tools(args) => tools::run(args, terminal).await,
             Command::Token(args) => token::run(args, terminal).await,
+            Command::Revoke(args) => revoke::run(args, terminal).await,
             Command::Audit(args) => audit::run(args, terminal).await,
             Command::Config(args) => config::run(&args, terminal),
             Command::Completions(args) => completions::run(&args, terminal),

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::audit::AuditSettings;
 use crate::inventory::Server;
 use crate::telemetry::{HttpSettings, LogSettings};
-use crate::{identity, mcp, policy, spiffe, state, wire};
+use crate::{identity, mcp, policy, revocation, spiffe, state, wire};
 
 mod check;
 mod deserialize;
@@ -48,6 +48,8 @@ pub struct Config {
     pub policies: policy::Settings,
     /// What replicas share, and how much of it there may be.
     pub state: state::Settings,
+    /// Where issuers and operators say what is revoked.
+    pub revocation: revocation::Settings,
     /// How large and deep a message may be.
     pub messages: mcp::Limits,
     /// Where decisions are recorded, and how much of them.

@@ -52,6 +52,7 @@ mod jwk;
 mod jwt;
 mod keyring;
 mod known;
+pub mod notice;
 pub mod revocation;
 pub mod settings;
 mod soundness;

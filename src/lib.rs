@@ -31,6 +31,8 @@ pub mod pipeline;
 
 pub mod wire;
 
+pub mod revocation;
+
 pub mod config;
 
 pub mod app;

@@ -17,7 +17,7 @@ pub mod listen;
 mod serve;
 pub mod settings;
 mod tls;
-mod unix;
+pub(crate) mod unix;
 
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms in the order of the message, and what each may know.
-const ORDER: [&str; 19] = [
+const ORDER: [&str; 20] = [
     "clock",
     "fetch",
     "exchange",
@@ -22,6 +22,7 @@ const ORDER: [&str; 19] = [
     "telemetry",
     "pipeline",
     "wire",
+    "revocation",
     "config",
     "app",
     "dev",

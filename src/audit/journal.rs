@@ -13,6 +13,7 @@ use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, TryAcquireError, watch};
 
 use super::record::Record;
+use super::revoked::Revoked;
 use super::settings::{AuditSettings, Durability};
 use crate::clock;
 use queue::{Entry, Queue};
@@ -257,9 +258,20 @@ impl Slot {
 
     /// As [`Slot::write_all`], for an answer that may only be given once [`Receipt::durable`] says so.
     pub fn commit(self, records: &[Record]) -> Receipt {
-        let ticket = (self.shared.strict && !records.is_empty()).then(|| Arc::new(Ticket::default()));
+        let ticket = self.ticket().filter(|_| !records.is_empty());
         self.put(records, ticket.clone());
         Receipt(ticket)
+    }
+
+    /// Records a revocation.
+    pub fn commit_revoked(self, revoked: &Revoked) -> Receipt {
+        let ticket = self.ticket();
+        self.put_lines(revoked.to_line(), ticket.clone());
+        Receipt(ticket)
+    }
+
+    fn ticket(&self) -> Option<Arc<Ticket>> {
+        self.shared.strict.then(|| Arc::new(Ticket::default()))
     }
 
     fn put(self, records: &[Record], ticket: Option<Arc<Ticket>>) {
@@ -271,6 +283,10 @@ impl Slot {
         for record in records {
             record.write_line(&mut lines);
         }
+        self.put_lines(lines, ticket);
+    }
+
+    fn put_lines(self, lines: Vec<u8>, ticket: Option<Arc<Ticket>>) {
         // The writer gives it back when the lines are written.
         self.place.forget();
         self.shared.queue.push(Entry {

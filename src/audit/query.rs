@@ -1,4 +1,4 @@
-//! Which records of a journal somebody wants to see.
+//! Which records of a journal somebody wants to see: decisions, and revocations.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -29,6 +29,24 @@ pub struct Entry {
     pub actor: String,
     /// The outcome that an earlier record has wrongly.
     pub corrects: Option<String>,
+    /// `revoked` of a revocation; other lines with an event are about the journal itself.
+    event: String,
+    /// Whose tokens were revoked.
+    issuer: String,
+    /// Who said so.
+    source: String,
+    /// By user id.
+    operator: Option<u32>,
+    /// What was revoked.
+    revoked: Vec<Revoked>,
+}
+
+/// What was revoked.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+struct Revoked {
+    kind: String,
+    value: String,
 }
 
 /// The person in a record.
@@ -72,8 +90,31 @@ impl Entry {
     /// The record in a line; `None` for a line about the journal itself, or none at all.
     #[must_use]
     pub fn read(line: &[u8]) -> Option<Self> {
-        let entry: Self = serde_json::from_slice(line).ok()?;
+        let mut entry: Self = serde_json::from_slice(line).ok()?;
+        if entry.event == "revoked" {
+            entry.show_revocation();
+            return Some(entry);
+        }
         (!entry.decision_id.is_empty()).then_some(entry)
+    }
+
+    /// A revocation in a decision's words.
+    fn show_revocation(&mut self) {
+        self.outcome = self.event.clone();
+        self.reason = match self.operator {
+            Some(uid) => format!("{} (uid {uid})", self.source),
+            None => self.source.clone(),
+        };
+        let of_user = self.revoked.iter().find(|revoked| revoked.kind == "subject");
+        self.user.subject = of_user.map(|user| user.value.clone()).unwrap_or_default();
+        self.user.username = self.user.subject.clone();
+        let shown = |revoked: &Revoked| {
+            format!("{} {}", revoked.kind, revoked.value)
+                .trim_end()
+                .to_owned()
+        };
+        let shown: Vec<String> = self.revoked.iter().map(shown).collect();
+        self.method = format!("{} of {}", shown.join(", "), self.issuer);
     }
 
     /// `<server>/<tool>` for a call of a tool, else the method.
@@ -310,6 +351,26 @@ mod tests {
         for (filter, expected) in cases {
             assert_eq!(filter.wants(&entry()), expected, "{filter:?}");
         }
+    }
+
+    #[test]
+    fn a_revocation_is_found_by_its_outcome_its_time_and_its_user() {
+        let revoked = Entry::read(
+            br#"{"event":"revoked","time":"2026-11-21T09:00:00Z","issuer":"keycloak","source":"logout_token",
+                 "revoked":[{"kind":"subject","value":"u-1"}],"seq":2}"#,
+        );
+        let revoked = revoked.unwrap();
+        let by = |outcome: &str, user: &str| Filter {
+            outcome: Some(outcome.to_owned()),
+            user: Some(user.to_owned()),
+            since: Some("2026-11-21T09:00:00Z".parse().unwrap()),
+            ..Filter::default()
+        };
+        assert!(by("revoked", "u-1").wants(&revoked));
+        assert!(!by("revoked", "u-2").wants(&revoked));
+        assert!(!by("denied", "u-1").wants(&revoked));
+        assert_eq!(revoked.reason, "logout_token");
+        assert_eq!(revoked.action(), "subject u-1 of keycloak");
     }
 
     #[test]

@@ -39,6 +39,7 @@ pub(super) async fn run(args: Args, terminal: Terminal) -> miette::Result<Outcom
             .unix_path()
             .map(|path| tracing::field::display(path.display().to_string())),
         http = app.http_address().map(tracing::field::display),
+        revocation = app.revocation_address().map(tracing::field::display),
         "serving"
     );
     app.serve(shutdown).await.into_diagnostic()?;

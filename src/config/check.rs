@@ -59,6 +59,7 @@ pub(super) fn check(config: &Config, root: &Node, problems: &mut Vec<Problem>) {
         );
     }
     of_audit(config, &mut report);
+    of_revocation(config, &mut report);
     for (index, server) in config.servers.iter().enumerate() {
         let at = |name: &str| vec![key("servers"), Step::Index(index), key(name)];
         for (field, message, help) in
@@ -87,6 +88,21 @@ fn of_audit(config: &Config, report: &mut impl FnMut(&[Step], String, &str)) {
             error.to_string(),
             "the default is 8192",
         );
+    }
+}
+
+fn of_revocation(config: &Config, report: &mut impl FnMut(&[Step], String, &str)) {
+    let revocation = &config.revocation;
+    if revocation.listen.is_some() && config.identity.issuers.is_empty() {
+        let message = "there is no issuer that could tell of logouts".to_owned();
+        let help = "add one to `identity.issuers`, or leave `revocation.listen` out";
+        report(&[key("revocation"), key("listen")], message, help);
+    }
+    let gateways = config.grpc.unix.as_ref().map(|unix| &unix.path);
+    if revocation.socket.is_some() && revocation.socket.as_ref() == gateways {
+        let message = "gateways ask at that socket".to_owned();
+        let help = "give `mcp-authz revoke` a socket of its own: who may ask for decisions need not revoke";
+        report(&[key("revocation"), key("socket")], message, help);
     }
 }
 

@@ -204,6 +204,7 @@ fn the_example_is_sound_and_holds_the_defaults() {
     assert_eq!(config.policies, policy::Settings::default());
     assert_eq!(config.messages, mcp::Limits::default());
     assert_eq!(config.state, state::Settings::default());
+    assert_eq!(config.revocation, revocation::Settings::default());
     assert_eq!(config.log, LogSettings::default());
     assert_eq!(config.http, HttpSettings::default());
     let mut grpc = config.grpc.clone();
@@ -459,4 +460,20 @@ fn the_workload_api_is_where_the_environment_says_and_asked_only_if_needed() {
     let configured = format!("{by_svid}workload_api: {{socket: unix:///run/other.sock}}\n");
     let socket = read(&configured, &agent).unwrap().workload_api.socket.unwrap();
     assert_eq!(socket.to_string(), "unix:///run/other.sock");
+}
+
+#[test]
+fn ways_in_of_revocations_that_nobody_should_use_are_refused() {
+    let listen = "revocation: {listen: 127.0.0.1:9193, socket: /run/revoke.sock}\n";
+    assert!(read(&format!("{SOUND}{listen}"), &[]).is_ok());
+    let no_issuer = "servers: [{name: a, resource: 'https://a.example/mcp', require: [workload]}]\n\
+                     identity: {gateways: [{name: e, unix: true, trusted_for: [xfcc]}], spiffe: {trust_domains: [a.example]}}\n";
+    let told = read(&format!("{no_issuer}{listen}"), &[]).unwrap_err();
+    assert!(
+        told[0].contains("no issuer that could tell of logouts"),
+        "{told:?}"
+    );
+    let same = "grpc: {unix: {path: /run/revoke.sock}}\n";
+    let told = read(&format!("{SOUND}{listen}{same}"), &[]).unwrap_err();
+    assert!(told[0].contains("gateways ask at that socket"), "{told:?}");
 }

@@ -2,18 +2,22 @@
 //! issuer's tokens of that time.
 //!
 //! In comes a verified token, with the ids of all that it may be revoked by, hashed once; out goes nothing, or why it
-//! holds no more. As long as nothing is revoked anew, a token that was found good costs one load.
+//! holds no more. As long as nothing is revoked anew, a token that was found good costs one load. And in comes an
+//! [`Order`]; it goes to the store, for as long as a token may live that it is about.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
-use super::{IdentityError, User};
-use crate::state::{Id, Store};
+use super::{IdentityError, User, Verifier, settings};
+use crate::state::{Id, Revocation, StateError, Store};
 
 /// What of an issuer's tokens is revoked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// One token, by its `jti`.
     Token,
@@ -28,6 +32,15 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Token,
+        Self::Session,
+        Self::Subject,
+        Self::Client,
+        Self::Issuer,
+    ];
+
     /// Its name in metrics, the audit and commands.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -54,8 +67,13 @@ impl Kind {
 /// The id under which a store knows this: a hash, so that it learns no name. No two kinds, issuers or values share one.
 #[must_use]
 pub fn id(kind: Kind, iss: &str, value: &str) -> Id {
+    hash_of(["mcp-authz revocation", kind.name(), iss, value])
+}
+
+/// A hash that no other list of parts has.
+pub(super) fn hash_of<const N: usize>(parts: [&str; N]) -> Id {
     let mut hash = digest::Context::new(&digest::SHA256);
-    for part in ["mcp-authz revocation", kind.name(), iss, value] {
+    for part in parts {
         // With its length, so that no two lists of parts are one text.
         hash.update(&part.len().to_be_bytes());
         hash.update(part.as_bytes());
@@ -66,6 +84,70 @@ pub fn id(kind: Kind, iss: &str, value: &str) -> Id {
         .zip(digest.as_ref())
         .for_each(|(to, from)| *to = *from);
     Id(id)
+}
+
+/// What is to be revoked of an issuer's tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// The issuer's name.
+    pub issuer: String,
+    /// Which tokens: all that any of these is about. The value of [`Kind::Issuer`] is empty.
+    pub what: Vec<(Kind, String)>,
+    /// Those that were issued at or before this second, by the issuer's clock.
+    pub issued_until: Timestamp,
+}
+
+/// Why nothing is revoked, or not all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RevokeError {
+    /// There is no issuer of that name.
+    #[error("there is no issuer of that name here")]
+    UnknownIssuer,
+    /// What replicas share can't take it.
+    #[error("{0}: what was to be revoked may still be taken")]
+    State(#[from] StateError),
+}
+
+impl Verifier {
+    /// The settings of an issuer, by its name; of the only one there is, if none is named.
+    #[must_use]
+    pub fn issuer_settings(&self, name: Option<&str>) -> Option<&settings::Issuer> {
+        match (name, self.tokens.issuers.as_slice()) {
+            (Some(name), _) => self.tokens.named(name).map(|issuer| &issuer.settings),
+            (None, [only]) => Some(&only.settings),
+            (None, _) => None,
+        }
+    }
+
+    /// Revokes: when this is done, it holds here, and at every replica within the store's `propagation`. Done twice, it
+    /// changes nothing. Says until when it is remembered.
+    ///
+    /// # Errors
+    /// [`RevokeError`]; some of it may hold then.
+    pub async fn revoke(&self, order: &Order, deadline: Instant) -> Result<Timestamp, RevokeError> {
+        let settings = self.issuer_settings(Some(&order.issuer));
+        let settings = settings.ok_or(RevokeError::UnknownIssuer)?;
+        let keep_until = keep_until(order.issued_until, settings);
+        for (kind, value) in &order.what {
+            let revocation = Revocation {
+                id: id(*kind, &settings.issuer, value),
+                issued_until: order.issued_until,
+                keep_until,
+            };
+            self.store.revoke(revocation, deadline).await?;
+        }
+        Ok(keep_until)
+    }
+}
+
+/// When no token issued until that second is taken any more: it lives no longer than the issuer's `max_lifetime`, by a clock
+/// that may be off by `clock_skew`.
+#[must_use]
+pub fn keep_until(issued_until: Timestamp, settings: &settings::Issuer) -> Timestamp {
+    let longest = settings.max_lifetime.saturating_add(settings.clock_skew);
+    // The second that `iat` names, to its end.
+    let longest = longest.saturating_add(Duration::from_secs(1));
+    issued_until.saturating_add(longest).unwrap_or(Timestamp::MAX)
 }
 
 /// By what a token may be revoked.
@@ -119,7 +201,7 @@ impl Revocable {
         for (kind, id) in self.ids.iter().flatten() {
             // Whole seconds, as `iat` counts, and that second with them: who was issued a token in the very second of
             // the revocation asks for another.
-            let revoked = store.revoked(id).map(jiff::Timestamp::as_second);
+            let revoked = store.revoked(id).map(Timestamp::as_second);
             if revoked.is_some_and(|until| self.issued <= until) {
                 return Err(kind.refusal());
             }

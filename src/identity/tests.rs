@@ -14,6 +14,7 @@ mod https;
 mod introspection;
 mod issuer;
 mod keys;
+mod notices;
 mod revocation;
 mod signer;
 mod strangers;

@@ -96,6 +96,11 @@ impl Tokens {
         self.by_iss.get(iss).and_then(|index| self.issuers.get(*index))
     }
 
+    /// The issuer that is called so in the settings.
+    pub(super) fn named(&self, name: &str) -> Option<&Issuer> {
+        self.issuers.iter().find(|issuer| issuer.settings.name == name)
+    }
+
     /// What is believed of a token that was sent. Awaits nothing but its issuer's keys or its issuer's word, and these only
     /// if they aren't known from before.
     pub(super) async fn verify(

@@ -33,6 +33,8 @@ const AUDIT_CAPACITY: &str = "mcp_authz_audit_queue_capacity";
 const AUDIT_WRITABLE: &str = "mcp_authz_audit_writable";
 const AUDIT_WRITTEN: &str = "mcp_authz_audit_lines_total";
 const AUDIT_FAILURES: &str = "mcp_authz_audit_write_failures_total";
+const REVOCATIONS: &str = "mcp_authz_revocations_total";
+const NOTICES: &str = "mcp_authz_revocation_notices_total";
 const READY: &str = "mcp_authz_ready";
 
 /// The server's label where none was found, or none that is configured.
@@ -171,6 +173,22 @@ impl Metrics {
         self.state.record(&self.recorder, operation, outcome, took);
     }
 
+    /// Counts a revocation that holds: what it is about, and who said so.
+    pub fn revocation(&self, kind: &'static str, source: &'static str) {
+        let labels = [("kind", kind), ("source", source)];
+        self.recorder
+            .register_counter(&key(REVOCATIONS, &labels), &METADATA)
+            .increment(1);
+    }
+
+    /// Counts what somebody told in an issuer's name, by the issuer's configured name, or `none`.
+    pub fn notice(&self, issuer: &str, notice: &'static str, outcome: &'static str) {
+        let labels = [("issuer", issuer), ("notice", notice), ("outcome", outcome)];
+        self.recorder
+            .register_counter(&key(NOTICES, &labels), &METADATA)
+            .increment(1);
+    }
+
     /// Everything in Prometheus' text format. What ages is computed here.
     #[must_use]
     pub fn render(&self, status: &Status, now: Timestamp) -> String {
@@ -273,6 +291,11 @@ fn describe(recorder: &PrometheusRecorder) {
     let counters = [
         (DECISIONS, "Decisions by server, method, outcome and reason."),
         (RELOADS, "Attempts to load other policies."),
+        (REVOCATIONS, "Revocations by what they are about and who said so."),
+        (
+            NOTICES,
+            "Logouts and the like that were told in an issuer's name, and what came of it.",
+        ),
         (AUDIT_WRITTEN, "Lines written to the audit journal."),
         (AUDIT_FAILURES, "Failed attempts to write the audit journal."),
     ];

@@ -86,7 +86,7 @@ impl Listeners {
             });
         }
         if let Some(settings) = &settings.unix {
-            let (socket, file) = unix::bind(settings).await?;
+            let (socket, file) = unix::bind(&settings.path, settings.mode.bits()).await?;
             listeners.bound.push(Listener::Unix { socket, file });
         }
         Ok(listeners)

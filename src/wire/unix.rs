@@ -9,21 +9,26 @@ use std::time::SystemTime;
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
 
 use super::error::WireError;
-use super::settings::Unix;
 
 /// How many connections may wait to be accepted.
 const BACKLOG: u32 = 1024;
 
 /// The file of a socket that we made; removed when dropped, if it is still ours.
 #[derive(Debug)]
-pub(super) struct SocketFile {
+pub(crate) struct SocketFile {
     path: PathBuf,
     identity: Identity,
+    owner: u32,
 }
 
 impl SocketFile {
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The user id of whoever made it.
+    pub(crate) fn owner(&self) -> u32 {
+        self.owner
     }
 }
 
@@ -43,11 +48,10 @@ fn identity(metadata: &Metadata) -> Identity {
     (metadata.dev(), metadata.ino(), metadata.created().ok())
 }
 
-/// Makes the socket and listens on it.
-pub(super) async fn bind(settings: &Unix) -> Result<(UnixListener, SocketFile), WireError> {
-    let path = settings.path.as_path();
+/// Makes a socket with these permissions and listens on it.
+pub(crate) async fn bind(path: &Path, mode: u32) -> Result<(UnixListener, SocketFile), WireError> {
     make_way(path).await?;
-    listen(path, settings.mode.bits()).map_err(|source| WireError::Unix {
+    listen(path, mode).map_err(|source| WireError::Unix {
         path: path.to_owned(),
         source,
     })
@@ -56,10 +60,11 @@ pub(super) async fn bind(settings: &Unix) -> Result<(UnixListener, SocketFile), 
 fn listen(path: &Path, mode: u32) -> io::Result<(UnixListener, SocketFile)> {
     let socket = UnixSocket::new_stream()?;
     socket.bind(path)?;
-    let identity = identity(&fs::symlink_metadata(path)?);
+    let made = fs::symlink_metadata(path)?;
     let file = SocketFile {
         path: path.to_owned(),
-        identity,
+        identity: identity(&made),
+        owner: made.uid(),
     };
     // A bound socket refuses connections until it listens: nobody slips in under the umask's permissions.
     fs::set_permissions(path, Permissions::from_mode(mode))?;
@@ -92,21 +97,14 @@ async fn make_way(path: &Path) -> Result<(), WireError> {
 mod tests {
     use super::*;
 
-    fn settings(path: &Path, mode: &str) -> Unix {
-        Unix {
-            path: path.to_owned(),
-            mode: mode.parse().unwrap(),
-        }
-    }
-
     #[tokio::test]
     async fn sets_the_mode_and_removes_the_socket_in_the_end() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.sock");
-        for mode in ["0600", "0660", "0666"] {
-            let (listener, file) = bind(&settings(&path, mode)).await.unwrap();
+        for mode in [0o600, 0o660, 0o666] {
+            let (listener, file) = bind(&path, mode).await.unwrap();
             let found = fs::metadata(&path).unwrap().permissions().mode();
-            assert_eq!(format!("{:04o}", found & 0o7777), mode);
+            assert_eq!(found & 0o7777, mode, "{mode:04o}");
             drop((listener, file));
             assert!(!path.exists());
         }
@@ -118,15 +116,15 @@ mod tests {
         let path = folder.path().join("a.sock");
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         assert!(path.exists());
-        assert!(bind(&settings(&path, "0600")).await.is_ok());
+        assert!(bind(&path, 0o600).await.is_ok());
     }
 
     #[tokio::test]
     async fn leaves_a_served_socket_to_its_process() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.sock");
-        let _served = bind(&settings(&path, "0600")).await.unwrap();
-        let refused = bind(&settings(&path, "0600")).await.unwrap_err();
+        let _served = bind(&path, 0o600).await.unwrap();
+        let refused = bind(&path, 0o600).await.unwrap_err();
         assert!(matches!(refused, WireError::UnixInUse(_)), "{refused}");
         assert!(path.exists());
     }
@@ -136,7 +134,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.sock");
         fs::write(&path, "precious").unwrap();
-        let refused = bind(&settings(&path, "0600")).await.unwrap_err();
+        let refused = bind(&path, 0o600).await.unwrap_err();
         assert!(matches!(refused, WireError::NotASocket(_)), "{refused}");
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
     }
@@ -145,9 +143,9 @@ mod tests {
     async fn does_not_remove_the_socket_of_its_successor() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.sock");
-        let (listener, file) = bind(&settings(&path, "0600")).await.unwrap();
+        let (listener, file) = bind(&path, 0o600).await.unwrap();
         drop(listener);
-        let successor = bind(&settings(&path, "0600")).await.unwrap();
+        let successor = bind(&path, 0o600).await.unwrap();
         drop(file);
         assert!(path.exists());
         drop(successor);

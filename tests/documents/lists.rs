@@ -50,6 +50,8 @@ pub(crate) fn metrics() -> BTreeMap<String, BTreeSet<String>> {
     let (metrics, now) = (Metrics::new(["workbench"]), clock::now());
     metrics.decision("workbench", "tools/call", "denied", "no_permit", Duration::ZERO);
     metrics.state_operation("use_once", "first", Duration::ZERO);
+    metrics.revocation("session", "operator");
+    metrics.notice("keycloak", "logout_token", "revoked");
     let key = |issuer: &str| KeyStatus {
         issuer: issuer.to_owned(),
         fetched: Some(now),

@@ -3,16 +3,15 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use jiff::tz::TimeZone;
-use jiff::{Span, Timestamp, civil};
+use jiff::Timestamp;
 use miette::{IntoDiagnostic as _, WrapErr as _};
 
 use crate::audit::chain::Sealed;
 use crate::audit::place::Place;
 use crate::audit::query::{Entry, Filter};
 use crate::audit::read::{self, Line, Source};
+use crate::cli::moment::moment;
 use crate::cli::{Outcome, Output, Terminal};
-use crate::clock;
 use crate::exchange::printable;
 
 use super::Files;
@@ -22,7 +21,8 @@ const LOOK: Duration = Duration::from_millis(200);
 
 /// Show records of the audit, the newest last; as JSON, each is the line as it was written
 ///
-/// A record that was corrected (see docs/operations.md) is followed by its correction.
+/// A record that was corrected (see docs/operations.md) is followed by its correction. A revocation is a record, too: its
+/// reason is who said so.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -54,8 +54,8 @@ pub(super) struct Args {
     /// The reason's code
     #[arg(long, value_name = "CODE", help_heading = "Which records")]
     reason: Option<String>,
-    /// `allowed`, `denied` or `gateway_gone`
-    #[arg(long, value_name = "OUTCOME", help_heading = "Which records", value_parser = ["allowed", "denied", "gateway_gone"])]
+    /// `allowed`, `denied` or `gateway_gone`; `revoked` for revocations
+    #[arg(long, value_name = "OUTCOME", help_heading = "Which records", value_parser = ["allowed", "denied", "gateway_gone", "revoked"])]
     outcome: Option<String>,
     /// The decision's id
     #[arg(long, value_name = "ID", help_heading = "Which records")]
@@ -248,42 +248,33 @@ fn print_rest(reader: &mut Reader, filter: &Filter, terminal: Terminal) -> miett
     Ok(())
 }
 
-/// A time: RFC 3339, a day (UTC), or how long ago.
-fn moment(text: &str) -> Result<Timestamp, String> {
-    if let Ok(time) = text.parse() {
-        return Ok(time);
-    }
-    let utc = if let Ok(day) = text.parse::<civil::Date>() {
-        day.to_zoned(TimeZone::UTC)
-    } else {
-        let ago = text.parse::<Span>();
-        ago.and_then(|ago| clock::now().to_zoned(TimeZone::UTC).checked_sub(ago))
-    };
-    utc.map(|time| time.timestamp()).map_err(|_| {
-        format!("`{text}` is no time: write 2026-11-21T09:00:00Z, 2026-11-21, or 90m for that long ago")
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_are_read_as_people_write_them() {
-        assert_eq!(
-            moment("2026-11-21").unwrap(),
-            moment("2026-11-21T00:00:00Z").unwrap()
-        );
-        assert!(moment("2d").unwrap() < moment("90m").unwrap());
-        assert!(moment("90m").unwrap() < clock::now());
-        assert!(moment("yesterday").unwrap_err().contains("is no time"));
-    }
 
     #[test]
     fn what_a_client_wrote_cannot_disturb_a_terminal() {
         let line = br#"{"decision_id":"d","method":"tools/call","server":"s","target":"x\u001b[2J\u202e\n"}"#;
         let cells = cells(&Entry::read(line).unwrap());
         assert_eq!(cells[5], r"s/x\u001b[2J\u202e\u000a");
+    }
+
+    #[test]
+    fn a_revocation_shows_what_was_revoked_by_whom() {
+        let line = br#"{"event":"revoked","time":"2026-11-21T09:00:00Z","issuer":"keycloak","source":"operator","operator":0,
+            "revoked":[{"kind":"session","value":"s\u001b1"},{"kind":"subject","value":"u-1"}]}"#;
+        let cells = cells(&Entry::read(line).unwrap());
+        assert_eq!(
+            cells[1..],
+            [
+                "revoked",
+                "operator (uid 0)",
+                "u-1",
+                "",
+                r"session s\u001b1, subject u-1 of keycloak",
+                ""
+            ]
+        );
     }
 
     #[test]
