@@ -131,6 +131,8 @@ pub struct Forward {
     pub answer: Vec<(&'static str, String)>,
     /// Headers to remove: those of ours that have no value this time, so that a client's own never get through.
     pub remove: Vec<&'static str>,
+    /// A header with a credential that is for us and not for the server: removed too.
+    pub withheld: Option<std::sync::Arc<str>>,
     /// For access logs and later filters.
     pub metadata: serde_json::Map<String, serde_json::Value>,
 }

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::exchange::Exchange;
 use crate::inventory::{Requirement, Server};
+use crate::spiffe::Bundles;
 use crate::spiffe::strict;
 use crate::state::Store;
 
@@ -22,6 +23,7 @@ use gateway::Gateways;
 use issuer::Issuer;
 use jwt::Unverified;
 use settings::{Keys, Trust};
+use svid::Svids;
 use tokens::{Tokens, Verified};
 use workload::{Found, Workloads};
 
@@ -33,6 +35,7 @@ pub use introspect::{IntrospectionFault, IntrospectionNumbers};
 pub use known::CacheNumbers;
 pub use settings::Settings;
 pub use soundness::Unsound;
+pub use svid::SvidError;
 pub use verification::{AlgorithmNumbers, VerificationNumbers};
 
 mod actor;
@@ -56,6 +59,7 @@ pub mod notice;
 pub mod revocation;
 pub mod settings;
 mod soundness;
+mod svid;
 mod tokens;
 mod verification;
 mod workload;
@@ -70,6 +74,7 @@ pub struct Verifier {
     tokens: Tokens,
     gateways: Gateways,
     workloads: Workloads,
+    svids: Svids,
     store: Arc<dyn Store>,
     nonces: Nonces,
 }
@@ -95,6 +100,21 @@ pub struct KeyStatus {
     pub failures: u32,
 }
 
+/// How the bundle of a trust domain fares whose JWT-SVIDs are taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BundleStatus {
+    /// Whose.
+    pub trust_domain: String,
+    /// For how long it hasn't been confirmed; `None`: it never came.
+    pub age: Option<Duration>,
+    /// Whether JWT-SVIDs can be verified with it.
+    pub usable: bool,
+    /// How many attempts to get it have failed since the start.
+    pub failed: u64,
+    /// Why the last attempt failed, if it did.
+    pub problem: Option<String>,
+}
+
 impl Verifier {
     /// Checks the settings, starts to fetch keys, and waits until each issuer has been asked once, or its fetch timed
     /// out: an issuer that is down keeps nobody from starting, its tokens are answered as an outage until it is up.
@@ -106,6 +126,7 @@ impl Verifier {
         Ok(Arc::new(Self {
             gateways: Gateways::new(&settings.gateways)?,
             workloads: Workloads::new(&settings.spiffe)?,
+            svids: Svids::start(&settings).await?,
             tokens: Tokens::start(&settings).await?,
             store,
             nonces: Nonces::default(),
@@ -130,19 +151,32 @@ impl Verifier {
         server: &Server,
         now: Timestamp,
     ) -> Result<Caller, IdentityError> {
-        let token = self.unrevoked(exchange, server, now).await?;
+        let (svid, nonce) = self.svid_as_token(exchange, server, now).await?.unzip();
+        let token = match svid {
+            Some(_) => None,
+            None => self.unrevoked(exchange, server, now).await?,
+        };
+        let nonce = nonce.flatten();
         // An actor comes with a token, too.
         let by_token = [Requirement::User, Requirement::Actor];
         if token.is_none() && server.require.iter().any(|required| by_token.contains(required)) {
             return Err(IdentityError::NoCredential);
         }
-        let workload = match self.workloads.find(exchange, &self.gateways)? {
-            Found::Workload(workload) => Some(Arc::new(workload)),
-            Found::Nothing { .. } if !server.require.contains(&Requirement::Workload) => None,
-            Found::Nothing { untrusted: true } => return Err(IdentityError::GatewayNotTrusted),
-            Found::Nothing { untrusted: false } => return Err(IdentityError::WorkloadMissing),
+        let (found, untrusted) = match self.workloads.find(exchange, &self.gateways)? {
+            Found::Workload(workload) => (Some(Arc::new(workload)), false),
+            Found::Nothing { untrusted } => (None, untrusted),
         };
-        let nonce = token.as_ref().and_then(|presented| presented.nonce);
+        let found = svid::agreed(found, svid)?;
+        let alone = token.is_none() && found.is_none();
+        let by_header = self.svid_in_header(exchange, server, alone, now).await?;
+        let workload = svid::agreed(found, by_header)?;
+        if workload.is_none() && server.require.contains(&Requirement::Workload) {
+            return Err(match untrusted {
+                true => IdentityError::GatewayNotTrusted,
+                false => IdentityError::WorkloadMissing,
+            });
+        }
+        let nonce = nonce.or_else(|| token.as_ref().and_then(|presented| presented.nonce));
         let token = token.as_ref().map(|presented| &presented.verified.token);
         let actor = token.and_then(|token| token.actor.clone());
         actor::check(actor.as_deref(), workload.as_deref(), &self.workloads, server)?;
@@ -152,6 +186,78 @@ impl Verifier {
             actor,
             nonce,
         })
+    }
+
+    /// The workload whose JWT-SVID is the access token, at a server that requires workloads alone; and what its next proof
+    /// should have as its nonce.
+    async fn svid_as_token(
+        &self,
+        exchange: &Exchange,
+        server: &Server,
+        now: Timestamp,
+    ) -> Result<Option<(Arc<Workload>, Option<Nonce>)>, IdentityError> {
+        if !self.svids.may_be_token(server) {
+            return Ok(None);
+        }
+        let Some(sent) = credential::token(exchange)? else {
+            return Ok(None);
+        };
+        let is_ours = |iss: &str| self.tokens.issuer(iss).is_some();
+        let verification = &self.tokens.verification;
+        let request = (exchange, server);
+        let svid = self
+            .svids
+            .of_token(sent.token, request, is_ours, verification, now);
+        let Some(svid) = svid.await? else {
+            return Ok(None);
+        };
+        if self.gateway_claims(exchange).is_some() {
+            return Err(IdentityError::ClaimsDisagree);
+        }
+        let nonce = bound::check(svid.bound, Some(sent), request, self.believed(), now).await?;
+        Ok(Some((Arc::clone(&svid.workload), nonce)))
+    }
+
+    /// The workload whose JWT-SVID the header brings. `alone`: nothing else says who calls, so it must be bound as an access
+    /// token must.
+    async fn svid_in_header(
+        &self,
+        exchange: &Exchange,
+        server: &Server,
+        alone: bool,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Workload>>, IdentityError> {
+        let verification = &self.tokens.verification;
+        let svid = self.svids.of_header(exchange, server, verification, now).await?;
+        let Some(svid) = svid else {
+            return Ok(None);
+        };
+        let request = (exchange, server);
+        // A proof of a key is made for the access token (RFC 9449 §4.2, `ath`): none can be for this one.
+        if alone {
+            bound::check(svid.bound, None, request, self.believed(), now).await?;
+        } else {
+            bound::proved(svid.bound, None, request, self.believed(), now).await?;
+        }
+        Ok(Some(Arc::clone(&svid.workload)))
+    }
+
+    /// The header that brings a JWT-SVID: a credential for us alone, to be taken off each request that goes on.
+    #[must_use]
+    pub fn svid_header(&self) -> Option<&Arc<str>> {
+        self.svids.header()
+    }
+
+    /// The bundles that JWT-SVIDs are verified with, for whoever writes into them or verifies with them too.
+    #[must_use]
+    pub fn bundles(&self) -> &Arc<Bundles> {
+        self.svids.bundles()
+    }
+
+    /// How the bundle of each trust domain fares whose JWT-SVIDs are taken, for metrics and readiness.
+    #[must_use]
+    pub fn bundle_status(&self, now: Instant) -> Vec<BundleStatus> {
+        self.svids.status(now)
     }
 
     /// The access token, if one was sent, unless it was revoked.
@@ -204,12 +310,17 @@ impl Verifier {
         server: &Server,
         now: Timestamp,
     ) -> Result<Option<Nonce>, IdentityError> {
-        let believed = Believed {
+        let request = (exchange, server);
+        bound::check(verified.token.bound, sent, request, self.believed(), now).await
+    }
+
+    /// Whom a proof may lean on.
+    fn believed(&self) -> Believed<'_> {
+        Believed {
             gateways: &self.gateways,
             store: self.store(),
             nonces: &self.nonces,
-        };
-        bound::check(verified.token.bound, sent, (exchange, server), believed, now).await
+        }
     }
 
     fn gateway_claims<'a>(&self, exchange: &'a Exchange) -> Option<&'a Map<String, Value>> {

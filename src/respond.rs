@@ -3,6 +3,8 @@
 //! Pure: the same decision gives the same answer. Nothing here can allow: [`allow`] takes the [`Permit`] that
 //! only `decide` can make.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use crate::decide::{Denial, Permit, Reason};
@@ -30,6 +32,8 @@ pub struct About<'a> {
     pub message: Option<&'a Message>,
     /// The action, for instance `workbench/fs_read` or `tools/list`.
     pub action: &'a str,
+    /// The header that brings a credential for us alone.
+    pub withheld: Option<&'a Arc<str>>,
 }
 
 /// Lets a request go on, with headers that name who it was allowed to.
@@ -40,6 +44,7 @@ pub fn allow(permit: &Permit, about: &About<'_>) -> Forward {
         set,
         remove,
         answer: nonce(about.caller.nonce).into_iter().collect(),
+        withheld: about.withheld.cloned(),
         metadata: metadata_of("allowed", Reason::Allowed, about),
     }
 }

@@ -17,7 +17,7 @@ pub use logging::LogError;
 pub use metrics::{InFlight, Metrics, Reload};
 pub use settings::{HttpSettings, LogFormat, LogSettings};
 pub use status::{
-    AuditStatus, KeyStatus, PolicyStatus, Probe, StateStatus, Status, StreamStatus, WorkloadApiStatus,
-    WorkloadTlsStatus,
+    AuditStatus, BundleStatus, KeyStatus, PolicyStatus, Probe, StateStatus, Status, StreamStatus,
+    WorkloadApiStatus, WorkloadTlsStatus,
 };
 pub use trace::TraceContext;

@@ -201,11 +201,11 @@ fn policy_tests(snippet: &Snippet) {
 fn configuration(snippet: &Snippet, parsed: &Value) {
     let mut text = snippet.text.clone();
     if parsed.get("servers").is_none() {
-        let about = |key: &str| parsed["identity"].get(key).is_some();
-        let required = [("issuers", "user"), ("gateways", "workload")];
+        let about = |key: &&str| parsed["identity"].get(key).is_some();
+        let required = [(&["issuers"][..], "user"), (&["gateways", "spiffe"], "workload")];
         let required: Vec<&str> = required
             .iter()
-            .filter(|(key, _)| about(key))
+            .filter(|(keys, _)| keys.iter().any(about))
             .map(|(_, identity)| *identity)
             .collect();
         let server = "servers: [{name: workbench, resource: https://mcp.example/workbench/mcp, require: ";

@@ -30,6 +30,9 @@ from starlette.routing import Route
 SEEN = "local.mcp-identity/headers"
 """The `_meta` key under which a result says which headers about the caller came with the call."""
 
+CREDENTIALS = ("authorization", "x-forwarded-client-cert", "x-jwt-svid")
+"""Headers that prove who calls: the gateway may hand them on, or keep them for itself."""
+
 PROGRAMS = {"echo", "date", "seq", "uname", "true", "sleep"}
 """The programs that `shell_execute` and `fs_execute` know: they read and change nothing."""
 
@@ -267,7 +270,7 @@ def caller_headers(request: Request) -> dict[str, list[str]]:
     seen: dict[str, list[str]] = {}
     for raw_name, raw_value in request.headers.raw:
         name = raw_name.decode("latin-1").lower()
-        if name.replace("_", "-").startswith("x-mcp-") or name in ("authorization", "x-forwarded-client-cert"):
+        if name.replace("_", "-").startswith("x-mcp-") or name in CREDENTIALS:
             # That a credential came is worth telling, never which.
             value = "present" if name == "authorization" else raw_value.decode("latin-1")
             seen.setdefault(name, []).append(value)

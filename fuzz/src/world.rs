@@ -9,6 +9,7 @@ use mcp_authz::exchange::Exchange;
 use mcp_authz::identity::settings::{Issuer, Keys, Settings, Spiffe, Trust, TrustedGateway};
 use mcp_authz::identity::{Caller, IdentityError, Verifier};
 use mcp_authz::inventory::Server;
+use mcp_authz::spiffe::settings::TrustDomain;
 use mcp_authz::state::Memory;
 use tokio::runtime::Runtime;
 
@@ -81,7 +82,8 @@ pub fn identity() -> Settings {
             trusted_for: vec![Trust::Principal, Trust::Xfcc],
         }],
         spiffe: Spiffe {
-            trust_domains: vec![TRUST_DOMAIN.to_owned()],
+            trust_domains: vec![TrustDomain::named(TRUST_DOMAIN)],
+            ..Spiffe::default()
         },
         // Each token is verified each time: what was found once must not hide what is found next.
         verified_tokens: 0,

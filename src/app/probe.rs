@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 use super::workload_api::WorkloadApi;
 use crate::clock;
-use crate::identity::KeyStatus as Keys;
+use crate::identity::{BundleStatus as Bundle, KeyStatus as Keys};
 use crate::pipeline::Pipeline;
 use crate::state::StateError;
-use crate::telemetry::{AuditStatus, KeyStatus, PolicyStatus, Probe, StateStatus, Status};
+use crate::telemetry::{AuditStatus, BundleStatus, KeyStatus, PolicyStatus, Probe, StateStatus, Status};
 
 /// Asks the pipeline's parts.
 #[derive(Debug)]
@@ -74,11 +77,14 @@ impl Parts {
 
 impl Probe for Parts {
     fn status(&self) -> Status {
-        let keys = self.pipeline.verifier.key_status(clock::instant());
+        let now = clock::instant();
+        let keys = self.pipeline.verifier.key_status(now);
+        let bundles = self.pipeline.verifier.bundle_status(now);
         Status {
             draining: self.draining.load(Ordering::Relaxed),
             policies: self.policies(),
             keys: keys.into_iter().map(keys_of).collect(),
+            bundles: bundles.into_iter().map(bundle_of).collect(),
             state: self.state(),
             workload_api: self.workload_api.as_ref().map(WorkloadApi::status),
             audit: self.audit(),
@@ -87,11 +93,25 @@ impl Probe for Parts {
 }
 
 fn keys_of(keys: Keys) -> KeyStatus {
-    let age = keys.age.and_then(|age| jiff::SignedDuration::try_from(age).ok());
     KeyStatus {
         issuer: keys.issuer,
-        fetched: age.and_then(|age| clock::now().checked_sub(age).ok()),
+        fetched: keys.age.and_then(ago),
         usable: keys.keys > 0,
         problem: (keys.failures > 0).then(|| format!("the last {} fetches failed", keys.failures)),
     }
+}
+
+fn bundle_of(bundle: Bundle) -> BundleStatus {
+    BundleStatus {
+        trust_domain: bundle.trust_domain,
+        confirmed: bundle.age.and_then(ago),
+        usable: bundle.usable,
+        problem: bundle.problem,
+        failures: bundle.failed,
+    }
+}
+
+fn ago(age: Duration) -> Option<Timestamp> {
+    let age = jiff::SignedDuration::try_from(age).ok()?;
+    clock::now().checked_sub(age).ok()
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use url::Url;
 
 use crate::audit::{Durability, Journal, ShowArguments};
-use crate::identity::settings::Trust;
+use crate::identity::settings::{Spiffe, Trust};
 use crate::inventory::{Nonces, Requirement, SenderConstraint, Server};
 use crate::state::RedisSettings;
 
@@ -34,9 +34,12 @@ pub(super) fn check(config: &Config, root: &Node, problems: &mut Vec<Problem>) {
     }
     workload_api::check(config, &mut report);
     for unsound in config.identity.unsound() {
-        let mut path = vec![key("identity"), key(unsound.list), Step::Index(unsound.index)];
-        if unsound.list == "trust_domains" {
+        let mut path = vec![key("identity"), key(unsound.list)];
+        if ["trust_domains", "jwt_svid", "bundles"].contains(&unsound.list) {
             path.insert(1, key("spiffe"));
+        }
+        if !["jwt_svid", "bundles"].contains(&unsound.list) {
+            path.push(Step::Index(unsound.index));
         }
         report(
             &path,
@@ -225,12 +228,14 @@ fn of_identities(config: &Config, server: &Server) -> Vec<(&'static str, String,
         ));
     }
     if server.require.contains(&Requirement::Workload) {
-        if identity.gateways.is_empty() {
-            let message = format!("`{name}` requires a workload, but no gateway is trusted to vouch for one");
+        if identity.gateways.is_empty() && !by_jwt_svid(&identity.spiffe, server) {
+            let message = format!(
+                "`{name}` requires a workload, but no gateway is trusted to vouch for one, and no JWT-SVID could prove one"
+            );
             found.push((
                 "require",
                 message,
-                "add a gateway to `identity.gateways`, or require only `user`",
+                "add a gateway to `identity.gateways`, set `identity.spiffe.jwt_svid.header` and a trust domain's `bundle`, or require only `user`",
             ));
         }
         if identity.spiffe.trust_domains.is_empty() {
@@ -239,6 +244,13 @@ fn of_identities(config: &Config, server: &Server) -> Vec<(&'static str, String,
         }
     }
     found
+}
+
+/// Whether a JWT-SVID could be verified and could come: in its header, or as the token of a workload alone.
+fn by_jwt_svid(spiffe: &Spiffe, server: &Server) -> bool {
+    let alone = server.require.iter().all(|one| *one == Requirement::Workload);
+    let has_bundle = spiffe.trust_domains.iter().any(|domain| domain.bundle.is_some());
+    has_bundle && (spiffe.jwt_svid.header.is_some() || alone)
 }
 
 /// RFC 8707 §2: an absolute URI without fragment; https, for a token travels to it, but on loopback.

@@ -213,6 +213,11 @@ fn the_example_is_sound_and_holds_the_defaults() {
     let mut audit = config.audit.clone();
     (audit.file, audit.key_file) = (None, None);
     assert_eq!(audit, AuditSettings::default());
+    let spiffe = &config.identity.spiffe;
+    assert_eq!(spiffe.bundles, crate::spiffe::settings::Refresh::default());
+    let mut svid = spiffe.jwt_svid.clone();
+    (svid.header, svid.audiences) = (None, Vec::new());
+    assert_eq!(svid, identity::settings::JwtSvids::default());
     let mut issuer = config.identity.issuers[0].clone();
     (issuer.ca_file, issuer.algorithms) = (None, Vec::new());
     issuer.clients.clear();
@@ -344,6 +349,34 @@ identity:
     trust_domains: [mcp-identity.local, 'spiffe://Elsewhere']
 ";
     insta::assert_snapshot!(read(text, &[]).unwrap_err().join("\n"));
+}
+
+#[test]
+fn trust_domains_and_jwt_svids_that_could_prove_nothing_are_told_where_they_stand() {
+    let text = "\
+servers: [{name: one, resource: https://mcp.example/mcp, require: [workload]}]
+identity:
+  spiffe:
+    trust_domains:
+      - name: one.example
+      - {name: one.example, bundle: {file: one.json}}
+      - {name: Two, bundle: {https_web: {url: http://two.example/bundle}}}
+      - {name: three.example, bundle: {https_spiffe: {url: https://three.example, endpoint_id: spiffe://three.example}}}
+      - {name: four.example, bundle: {https_spiffe: {url: https://four.example, endpoint_id: spiffe://four.example/server}}}
+    bundles: {min_interval: 2h}
+    jwt_svid: {header: authorization}
+";
+    insta::assert_snapshot!(read(text, &[]).unwrap_err().join("\n"));
+    let header_alone = "\
+servers: [{name: one, resource: https://mcp.example/mcp}]
+identity:
+  issuers: [{name: id, issuer: https://id.example}]
+  spiffe: {trust_domains: [{name: one.example, bundle: {file: one.json}}]}
+";
+    let told = read(header_alone, &[]).unwrap_err();
+    assert!(told[0].contains("no JWT-SVID could prove one"), "{told:?}");
+    let with_header = header_alone.replace("spiffe: {", "spiffe: {jwt_svid: {header: x-jwt-svid}, ");
+    assert!(read(&with_header, &[]).is_ok());
 }
 
 #[test]

@@ -143,7 +143,25 @@ reasons! {
     ForwardedCertMalformed "forwarded_cert_malformed" "x-forwarded-client-cert does not follow its grammar";
     WorkloadAmbiguous "workload_ambiguous" "More than one workload is named";
     WorkloadForeignTrustDomain "workload_foreign_trust_domain" "The workload's trust domain is not accepted";
-    WorkloadDisagrees "workload_disagrees" "The certificate and x-forwarded-client-cert name different workloads";
+    WorkloadDisagrees "workload_disagrees" "The certificate, x-forwarded-client-cert and the JWT-SVID name different workloads";
+    SvidTooLarge "svid_too_large" "The JWT-SVID is too large";
+    SvidMalformed "svid_malformed" "The JWT-SVID is malformed";
+    SvidHeader "svid_header" "The JWT-SVID's header has a member that it must not have";
+    SvidWrongType "svid_wrong_type" "The token is not a JWT-SVID";
+    SvidAlgorithmNotAllowed "svid_alg_not_allowed" "The JWT-SVID's algorithm is not allowed";
+    SvidKidMissing "svid_kid_missing" "The JWT-SVID does not say which key signed it";
+    SvidNoSubject "svid_no_subject" "The JWT-SVID names no workload";
+    SvidNotTaken "svid_not_taken" "JWT-SVIDs of this trust domain are not taken";
+    SvidBundleUnavailable "svid_bundle_unavailable" "The trust domain's bundle is not available";
+    SvidKeyUnknown "svid_key_unknown" "The JWT-SVID's key is not in its trust domain's bundle";
+    SvidSignatureInvalid "svid_signature_invalid" "The JWT-SVID's signature is not valid";
+    SvidNoExpiry "svid_no_expiry" "The JWT-SVID has no expiry";
+    SvidExpired "svid_expired" "The JWT-SVID has expired";
+    SvidNotYetValid "svid_not_yet_valid" "The JWT-SVID is not valid yet";
+    SvidIssuedInFuture "svid_issued_in_future" "The JWT-SVID was issued in the future";
+    SvidLivesTooLong "svid_lives_too_long" "The JWT-SVID lives longer than one may";
+    SvidWrongAudience "svid_wrong_audience" "The JWT-SVID was not issued for this server";
+    SvidClaimMalformed "svid_claim_malformed" "A claim of the JWT-SVID has another type than it must have";
 
     // Reading the message.
     HttpMethod "http_method" "The HTTP method must be POST, GET or DELETE";

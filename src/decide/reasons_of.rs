@@ -1,7 +1,7 @@
 //! From what each stage says to the one list of [`Reason`]s. Exhaustive: a stage's new error doesn't compile until it
 //! has its reason here.
 
-use crate::identity::{BoundError, IdentityError, IntrospectionFault};
+use crate::identity::{BoundError, IdentityError, IntrospectionFault, SvidError};
 use crate::inventory::RouteError;
 use crate::mcp::Refusal;
 use crate::policy::{AskError, Outcome};
@@ -169,6 +169,30 @@ const fn of_identity(error: IdentityError) -> Reason {
         IdentityError::WorkloadAmbiguous => Reason::WorkloadAmbiguous,
         IdentityError::WorkloadForeignTrustDomain => Reason::WorkloadForeignTrustDomain,
         IdentityError::WorkloadDisagrees => Reason::WorkloadDisagrees,
+        IdentityError::Svid(error) => of_svid(error),
+    }
+}
+
+const fn of_svid(error: SvidError) -> Reason {
+    match error {
+        SvidError::TooLarge => Reason::SvidTooLarge,
+        SvidError::Malformed(_) => Reason::SvidMalformed,
+        SvidError::Header => Reason::SvidHeader,
+        SvidError::WrongType => Reason::SvidWrongType,
+        SvidError::AlgorithmNotAllowed => Reason::SvidAlgorithmNotAllowed,
+        SvidError::KidMissing => Reason::SvidKidMissing,
+        SvidError::NoSubject => Reason::SvidNoSubject,
+        SvidError::NotTaken => Reason::SvidNotTaken,
+        SvidError::BundleUnavailable => Reason::SvidBundleUnavailable,
+        SvidError::KeyUnknown => Reason::SvidKeyUnknown,
+        SvidError::SignatureInvalid => Reason::SvidSignatureInvalid,
+        SvidError::NoExpiry => Reason::SvidNoExpiry,
+        SvidError::Expired => Reason::SvidExpired,
+        SvidError::NotYetValid => Reason::SvidNotYetValid,
+        SvidError::IssuedInFuture => Reason::SvidIssuedInFuture,
+        SvidError::LivesTooLong => Reason::SvidLivesTooLong,
+        SvidError::WrongAudience => Reason::SvidWrongAudience,
+        SvidError::ClaimMalformed(_) => Reason::SvidClaimMalformed,
     }
 }
 

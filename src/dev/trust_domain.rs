@@ -115,7 +115,8 @@ impl DevTrustDomain {
         self.sign_jwt(&json!({ "typ": "JWT" }), &claims)
     }
 
-    /// Signs claims as they are; `alg` and `kid` are added to the header unless it names others.
+    /// Signs claims as they are; `alg` and `kid` are added to the header unless it names others, or says null: then it has
+    /// none.
     ///
     /// # Errors
     /// [`DevTrustDomainError`] if they can't be signed.
@@ -125,6 +126,7 @@ impl DevTrustDomain {
         let mut full = json!({ "alg": "ES256", "kid": key.thumbprint() });
         if let (Some(full), Some(named)) = (full.as_object_mut(), header.as_object()) {
             full.extend(named.clone());
+            full.retain(|_, value| !value.is_null());
         }
         Ok(key.sign(&full, claims)?)
     }

@@ -38,12 +38,27 @@ pub(super) async fn check(
     believed: Believed<'_>,
     now: Timestamp,
 ) -> Result<Option<Nonce>, IdentityError> {
-    let dpop_scheme = sent.filter(|sent| sent.scheme == Scheme::Dpop);
+    let unproved = bound.key.is_some() && dpop_scheme(sent).is_none();
+    if !unproved && !will_do(server.sender_constraint, bound) {
+        return Err(BoundError::TokenNotBound.into());
+    }
+    proved(bound, sent, (exchange, server), believed, now).await
+}
+
+/// Whether the presenter of a token has what it is bound to.
+pub(super) async fn proved(
+    bound: Bound,
+    sent: Option<Credential<'_>>,
+    (exchange, server): (&Exchange, &Server),
+    believed: Believed<'_>,
+    now: Timestamp,
+) -> Result<Option<Nonce>, IdentityError> {
+    let dpop_scheme = dpop_scheme(sent);
     if bound.key.is_some() && dpop_scheme.is_none() {
         // RFC 9449 §7.2: a bound token is never taken as a bearer token.
         return Err(IdentityError::BoundTokenWithoutProof);
     }
-    if !will_do(server.sender_constraint, bound) || (dpop_scheme.is_some() && bound.key.is_none()) {
+    if dpop_scheme.is_some() && bound.key.is_none() {
         return Err(BoundError::TokenNotBound.into());
     }
     if let Some(expected) = bound.certificate {
@@ -55,6 +70,10 @@ pub(super) async fn check(
         return Ok(fresh);
     }
     Ok(None)
+}
+
+fn dpop_scheme(sent: Option<Credential<'_>>) -> Option<Credential<'_>> {
+    sent.filter(|sent| sent.scheme == Scheme::Dpop)
 }
 
 const fn will_do(constraint: SenderConstraint, bound: Bound) -> bool {

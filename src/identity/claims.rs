@@ -1,6 +1,7 @@
 //! A token's claims to what is believed of them: when it holds, for which server, and who it is.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -72,7 +73,7 @@ pub(super) fn read(claims: &Claims, settings: &settings::Issuer) -> Result<Token
 }
 
 impl Times {
-    fn read(claims: &Claims) -> Result<Self, IdentityError> {
+    pub(super) fn read(claims: &Claims) -> Result<Self, IdentityError> {
         Ok(Self {
             exp: seconds(claims, "exp", Claim::Exp)?.ok_or(IdentityError::NoExpiry)?,
             nbf: seconds(claims, "nbf", Claim::Nbf)?,
@@ -88,7 +89,17 @@ impl Times {
 
     /// Whether it holds now (RFC 7519 §4.1.4–4.1.6), give or take the skew.
     pub(super) fn check(self, now: Timestamp, settings: &settings::Issuer) -> Result<(), IdentityError> {
-        let (now, skew) = (now.as_second(), whole_seconds(settings.clock_skew));
+        self.check_within(now, settings.clock_skew, settings.max_lifetime)
+    }
+
+    /// Whether it holds now, give or take the skew, and doesn't live longer than this.
+    pub(super) fn check_within(
+        self,
+        now: Timestamp,
+        skew: Duration,
+        max_lifetime: Duration,
+    ) -> Result<(), IdentityError> {
+        let (now, skew) = (now.as_second(), whole_seconds(skew));
         if now >= self.exp.saturating_add(skew) {
             return Err(IdentityError::Expired);
         }
@@ -104,7 +115,7 @@ impl Times {
             return Err(IdentityError::NotYetValid);
         }
         let lifetime = self.exp.saturating_sub(self.iat.unwrap_or(now));
-        if lifetime > whole_seconds(settings.max_lifetime) {
+        if lifetime > whole_seconds(max_lifetime) {
             return Err(IdentityError::LivesTooLong);
         }
         Ok(())
@@ -195,7 +206,7 @@ fn seconds(claims: &Claims, name: &str, claim: Claim) -> Result<Option<i64>, Ide
 }
 
 /// `aud`: a text or a list of texts (RFC 7519 §4.1.3).
-fn audiences(claims: &Claims) -> Result<Vec<String>, IdentityError> {
+pub(super) fn audiences(claims: &Claims) -> Result<Vec<String>, IdentityError> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     match claims.get("aud") {
         Some(Value::Array(list)) => list.iter().map(text).collect::<Option<_>>(),
@@ -330,6 +341,6 @@ fn sorted(mut names: Vec<String>) -> Vec<String> {
 }
 
 /// A setting in whole seconds, as claims count.
-fn whole_seconds(duration: std::time::Duration) -> i64 {
+fn whole_seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }

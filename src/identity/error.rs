@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 pub use super::bound::BoundError;
 pub use super::introspect::IntrospectionFault;
+pub use super::svid::SvidError;
 use crate::spiffe::SpiffeIdError;
 use crate::state::StateError;
 
@@ -171,9 +172,12 @@ pub enum IdentityError {
     /// A trust domain that isn't configured.
     #[error("the workload's trust domain is not accepted")]
     WorkloadForeignTrustDomain,
-    /// The connection's certificate and `x-forwarded-client-cert` name different workloads.
-    #[error("the certificate and x-forwarded-client-cert name different workloads")]
+    /// The connection's certificate, `x-forwarded-client-cert` and JWT-SVIDs name different workloads.
+    #[error("what names the workload names different ones")]
     WorkloadDisagrees,
+    /// A JWT-SVID that doesn't hold.
+    #[error(transparent)]
+    Svid(#[from] SvidError),
 }
 
 /// In what way a token is malformed.
@@ -289,6 +293,7 @@ impl IdentityError {
             Self::WorkloadAmbiguous => "workload_ambiguous",
             Self::WorkloadForeignTrustDomain => "workload_foreign_trust_domain",
             Self::WorkloadDisagrees => "workload_disagrees",
+            Self::Svid(error) => error.code(),
         }
     }
 
@@ -299,6 +304,7 @@ impl IdentityError {
             Self::KeysUnavailable | Self::VerificationOverloaded | Self::RevocationsUnknown(_) => true,
             Self::Introspection(fault) => fault.is_outage(),
             Self::Bound(error) => error.is_outage(),
+            Self::Svid(error) => *error == SvidError::BundleUnavailable,
             _ => false,
         }
     }
@@ -351,6 +357,18 @@ pub enum IdentitySetupError {
         "`{0}` is not a SPIFFE trust domain: write it like `mcp-identity.local`, lower-case and without `spiffe://`"
     )]
     TrustDomain(String),
+    /// A trust domain that is there already: which of two sources would speak for it?
+    #[error("the trust domain `{0}` is configured twice")]
+    TrustDomainTwice(String),
+    /// What the settings say of JWT-SVIDs contradicts itself.
+    #[error("JWT-SVIDs: {0}")]
+    Svid(&'static str),
+    /// The times of bundles contradict each other.
+    #[error("bundles: {0}")]
+    Bundles(&'static str),
+    /// A trust domain's bundle can't be got as the settings say.
+    #[error(transparent)]
+    Bundle(#[from] crate::spiffe::SourceError),
     /// The HTTP client can't be built.
     #[error("issuer `{issuer}`: no HTTP client: {problem}")]
     Client {

@@ -66,16 +66,22 @@ pub(super) fn read_set(json: &[u8], algorithms: &[Algorithm]) -> Option<Vec<Key>
         return None;
     }
     let objects = keys.iter().filter_map(Value::as_object);
-    Some(objects.filter_map(|jwk| read_key(jwk, algorithms)).collect())
+    let read = |jwk| read_key(jwk, algorithms, &["sig"]);
+    Some(objects.filter_map(read).collect())
 }
 
 /// The key that a proof brings with it, if this algorithm is one for it.
 pub(super) fn read_proof_key(jwk: &Map<String, Value>, algorithm: Algorithm) -> Option<Key> {
-    read_key(jwk, &[algorithm])
+    read_key(jwk, &[algorithm], &["sig"])
 }
 
-fn read_key(jwk: &Map<String, Value>, configured: &[Algorithm]) -> Option<Key> {
-    if !is_for_verifying(jwk) {
+/// A trust domain's authority for JWT-SVIDs as a key, `None` if it isn't for verifying with one of these algorithms.
+pub(super) fn read_authority(jwk: &Map<String, Value>, algorithms: &[Algorithm]) -> Option<Key> {
+    read_key(jwk, algorithms, &["jwt-svid", "sig"])
+}
+
+fn read_key(jwk: &Map<String, Value>, configured: &[Algorithm], uses: &[&str]) -> Option<Key> {
+    if !is_for_verifying(jwk, uses) {
         return None;
     }
     let kid = match jwk.get("kid") {
@@ -97,8 +103,10 @@ fn read_key(jwk: &Map<String, Value>, configured: &[Algorithm]) -> Option<Key> {
     })
 }
 
-fn is_for_verifying(jwk: &Map<String, Value>) -> bool {
-    let signs = jwk.get("use").is_none_or(|usage| usage == "sig");
+fn is_for_verifying(jwk: &Map<String, Value>, uses: &[&str]) -> bool {
+    let signs = jwk
+        .get("use")
+        .is_none_or(|usage| uses.iter().any(|known| usage == known));
     let verifies = jwk.get("key_ops").is_none_or(|operations| {
         operations
             .as_array()

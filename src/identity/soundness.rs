@@ -3,12 +3,13 @@
 use super::gateway::Gateways;
 use super::settings::Settings;
 use super::tokens::named_by;
-use super::{IdentitySetupError, fetch, introspect, issuer, workload};
+use super::{IdentitySetupError, fetch, introspect, issuer, svid, workload};
+use crate::spiffe::source;
 
 /// What can't be used, and which item of which list it is.
 #[derive(Debug)]
 pub struct Unsound {
-    /// `issuers`, `gateways`, or `trust_domains` (of `spiffe`).
+    /// `issuers`, `gateways`; of `spiffe`: `trust_domains`, or the sections `jwt_svid` and `bundles`.
     pub list: &'static str,
     /// Which one, from 0.
     pub index: usize,
@@ -53,9 +54,18 @@ impl Settings {
                 Gateways::new(std::slice::from_ref(gateway)).map(drop),
             );
         }
-        for (index, name) in self.spiffe.trust_domains.iter().enumerate() {
-            report("trust_domains", index, workload::check_trust_domain(name));
+        let domains = &self.spiffe.trust_domains;
+        for (index, domain) in domains.iter().enumerate() {
+            report("trust_domains", index, workload::check_trust_domain(&domain.name));
+            let source = source::check(domain, domains).map_err(Into::into);
+            report("trust_domains", index, source);
+            if domains.iter().take(index).any(|other| other.name == domain.name) {
+                let twice = IdentitySetupError::TrustDomainTwice(domain.name.clone());
+                report("trust_domains", index, Err(twice));
+            }
         }
+        report("jwt_svid", 0, svid::check(&self.spiffe.jwt_svid));
+        report("bundles", 0, svid::check_refresh(self.spiffe.bundles));
         found
     }
 }

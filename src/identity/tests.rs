@@ -18,6 +18,7 @@ mod notices;
 mod revocation;
 mod signer;
 mod strangers;
+mod svids;
 mod tokens;
 mod workloads;
 

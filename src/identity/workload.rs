@@ -34,11 +34,12 @@ pub(super) fn check_trust_domain(name: &str) -> Result<(), IdentitySetupError> {
 
 impl Workloads {
     pub(super) fn new(settings: &Spiffe) -> Result<Self, IdentitySetupError> {
-        for name in &settings.trust_domains {
-            check_trust_domain(name)?;
+        for domain in &settings.trust_domains {
+            check_trust_domain(&domain.name)?;
         }
+        let names = settings.trust_domains.iter().map(|domain| domain.name.clone());
         Ok(Self {
-            trust_domains: settings.trust_domains.clone(),
+            trust_domains: names.collect(),
         })
     }
 

@@ -134,6 +134,7 @@ impl<'p> Case<'p> {
             caller: &self.caller,
             message: self.message.as_ref(),
             action: &action,
+            withheld: self.pipeline.verifier.svid_header(),
         };
         match outcome {
             Outcome::Described(document) => Reply::Answer(respond::describe(document.clone(), &about)),

@@ -154,8 +154,26 @@ pub const fn of(reason: Reason) -> Shape {
         | R::WorkloadAmbiguous
         | R::WorkloadForeignTrustDomain
         | R::WorkloadDisagrees
+        | R::SvidTooLarge
+        | R::SvidMalformed
+        | R::SvidHeader
+        | R::SvidWrongType
+        | R::SvidAlgorithmNotAllowed
+        | R::SvidKidMissing
+        | R::SvidNoSubject
+        | R::SvidNotTaken
+        | R::SvidKeyUnknown
+        | R::SvidSignatureInvalid
+        | R::SvidNoExpiry
+        | R::SvidExpired
+        | R::SvidNotYetValid
+        | R::SvidIssuedInFuture
+        | R::SvidLivesTooLong
+        | R::SvidWrongAudience
+        | R::SvidClaimMalformed
         | R::CertificateNotVouchedFor => refused(403),
         R::KeysUnavailable
+        | R::SvidBundleUnavailable
         | R::VerificationOverloaded
         | R::IntrospectionUnavailable
         | R::IntrospectionTooLate

@@ -55,6 +55,27 @@ pub(super) fn verify_client(
     verified.map(drop).map_err(ChainError::Path)
 }
 
+/// Whether a peer that is a server may be believed to be whom its leaf names.
+///
+/// # Errors
+/// [`ChainError`] unless the chain leads to one of the authorities.
+pub(super) fn verify_server(
+    leaf: &CertificateDer<'_>,
+    signers: &[CertificateDer<'_>],
+    authorities: &[X509Authority],
+    provider: &CryptoProvider,
+    now: UnixTime,
+) -> Result<(), ChainError> {
+    if !signers.iter().all(may_sign) {
+        return Err(ChainError::Signer);
+    }
+    let roots = roots(authorities, now)?;
+    let leaf = ParsedCertificate::try_from(leaf).map_err(ChainError::Path)?;
+    let algorithms = provider.signature_verification_algorithms.all;
+    verify_server_cert_signed_by_trust_anchor(&leaf, &roots, signers, now, algorithms)
+        .map_err(ChainError::Path)
+}
+
 impl X509Svid {
     /// Whether it would do as a server's: valid now, and its chain leads to one of its trust domain's authorities.
     ///
@@ -66,14 +87,8 @@ impl X509Svid {
         }
         let verify = || {
             let (leaf, signers) = self.certified().cert.split_first()?;
-            if !signers.iter().all(may_sign) {
-                return None;
-            }
             let now = UnixTime::since_unix_epoch(Duration::try_from(now.as_duration()).ok()?);
-            let roots = roots(authorities, now).ok()?;
-            let leaf = ParsedCertificate::try_from(leaf).ok()?;
-            let algorithms = provider().signature_verification_algorithms.all;
-            verify_server_cert_signed_by_trust_anchor(&leaf, &roots, signers, now, algorithms).ok()
+            verify_server(leaf, signers, authorities, &provider(), now).ok()
         };
         verify().ok_or(SvidError::Untrusted)
     }

@@ -28,6 +28,9 @@ const POLICY_STALE: &str = "mcp_authz_policy_stale";
 const POLICY_INFO: &str = "mcp_authz_policy_info";
 const KEY_AGE: &str = "mcp_authz_key_age_seconds";
 const KEYS_USABLE: &str = "mcp_authz_keys_usable";
+const BUNDLE_AGE: &str = "mcp_authz_bundle_age_seconds";
+const BUNDLE_USABLE: &str = "mcp_authz_bundle_usable";
+const BUNDLE_FAILURES: &str = "mcp_authz_bundle_failures_total";
 const AUDIT_DEPTH: &str = "mcp_authz_audit_queue_depth";
 const AUDIT_CAPACITY: &str = "mcp_authz_audit_queue_capacity";
 const AUDIT_WRITABLE: &str = "mcp_authz_audit_writable";
@@ -233,6 +236,14 @@ impl Metrics {
                 self.set(KEY_AGE, &issuer, age(fetched));
             }
         }
+        for bundle in &status.bundles {
+            let domain = [("trust_domain", bundle.trust_domain.as_str())];
+            self.set(BUNDLE_USABLE, &domain, flag(bundle.usable));
+            if let Some(confirmed) = bundle.confirmed {
+                self.set(BUNDLE_AGE, &domain, age(confirmed));
+            }
+            self.count(BUNDLE_FAILURES, &domain, bundle.failures);
+        }
         state::tell(&self.recorder, &status.state);
         if let Some(status) = &status.workload_api {
             workload_api::tell(&self.recorder, status, now);
@@ -240,19 +251,19 @@ impl Metrics {
         self.set(AUDIT_WRITABLE, &[], flag(status.audit.failing.is_none()));
         self.set(AUDIT_DEPTH, &[], count(status.audit.depth));
         self.set(AUDIT_CAPACITY, &[], count(status.audit.capacity));
-        let counted = [
-            (AUDIT_WRITTEN, status.audit.written),
-            (AUDIT_FAILURES, status.audit.failures),
-        ];
-        for (name, total) in counted {
-            self.recorder
-                .register_counter(&key(name, &[]), &METADATA)
-                .absolute(total);
-        }
+        self.count(AUDIT_WRITTEN, &[], status.audit.written);
+        self.count(AUDIT_FAILURES, &[], status.audit.failures);
     }
 
     fn set(&self, name: &'static str, labels: &[(&'static str, &str)], value: f64) {
         gauge(&self.recorder, name, labels, value);
+    }
+
+    /// A count that another part keeps.
+    fn count(&self, name: &'static str, labels: &[(&'static str, &str)], total: u64) {
+        self.recorder
+            .register_counter(&key(name, labels), &METADATA)
+            .absolute(total);
     }
 
     fn counter(&self, server: &str, labels: Labels) -> Counter {
@@ -298,6 +309,7 @@ fn describe(recorder: &PrometheusRecorder) {
         ),
         (AUDIT_WRITTEN, "Lines written to the audit journal."),
         (AUDIT_FAILURES, "Failed attempts to write the audit journal."),
+        (BUNDLE_FAILURES, "Failed attempts to get a trust domain's bundle."),
     ];
     let others = state::COUNTERS.into_iter().chain(workload_api::COUNTERS);
     for (name, help) in counters.into_iter().chain(others) {
@@ -315,6 +327,14 @@ fn describe(recorder: &PrometheusRecorder) {
         (
             KEYS_USABLE,
             "1 if there are keys to verify an issuer's tokens with.",
+        ),
+        (
+            BUNDLE_AGE,
+            "Seconds since a trust domain's bundle was last confirmed.",
+        ),
+        (
+            BUNDLE_USABLE,
+            "1 if there is a bundle to verify a trust domain's JWT-SVIDs with.",
         ),
         (
             AUDIT_DEPTH,

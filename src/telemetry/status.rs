@@ -27,6 +27,8 @@ pub struct Status {
     pub policies: PolicyStatus,
     /// The keys of each issuer that is configured.
     pub keys: Vec<KeyStatus>,
+    /// The bundle of each trust domain whose JWT-SVIDs are taken.
+    pub bundles: Vec<BundleStatus>,
     /// What replicas share.
     pub state: StateStatus,
     /// What the SPIFFE Workload API gives; `None` where nothing needs it.
@@ -57,6 +59,21 @@ pub struct KeyStatus {
     pub usable: bool,
     /// Why the last fetch failed; `None` if it didn't.
     pub problem: Option<String>,
+}
+
+/// The bundle of one trust domain.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct BundleStatus {
+    /// Whose.
+    pub trust_domain: String,
+    /// When its source was last known to say so; `None` if it never came.
+    pub confirmed: Option<Timestamp>,
+    /// Whether JWT-SVIDs can be verified with it.
+    pub usable: bool,
+    /// Why the last attempt to get it failed; `None` if it didn't.
+    pub problem: Option<String>,
+    /// Failed attempts since the start.
+    pub failures: u64,
 }
 
 /// What replicas share: ids that may be used once, revocations.
@@ -142,6 +159,8 @@ impl Status {
     /// keys are missing doesn't unready the rest: taking every replica out at once would turn one bad file or one
     /// issuer's outage into everybody's. [`Status::report`] and the metrics say so.
     ///
+    /// Nor does a trust domain's bundle: workloads with a certificate, and users, go on.
+    ///
     /// Nor does state that can't be reached: every replica shares it, so that unreadiness would leave nobody to deny
     /// with a reason what needs it and to go on deciding what doesn't.
     ///
@@ -164,7 +183,20 @@ impl Status {
         let keys: Map<_, _> = self
             .keys
             .iter()
-            .map(|key| (key.issuer.clone(), key.state().into()))
+            .map(|key| {
+                (
+                    key.issuer.clone(),
+                    state_of(key.usable, key.problem.as_deref()).into(),
+                )
+            })
+            .collect();
+        let bundles: Map<_, _> = self
+            .bundles
+            .iter()
+            .map(|bundle| {
+                let state = state_of(bundle.usable, bundle.problem.as_deref());
+                (bundle.trust_domain.clone(), state.into())
+            })
             .collect();
         let workload_api = self.workload_api.as_ref().map(WorkloadApiStatus::state);
         json!({
@@ -172,6 +204,7 @@ impl Status {
             "draining": self.draining,
             "policies": self.policies.state(),
             "keys": keys,
+            "bundles": bundles,
             "state": self.state.state(),
             "workload_api": workload_api.as_deref().unwrap_or("not used"),
             "audit": self.audit.state(),
@@ -226,14 +259,13 @@ impl PolicyStatus {
     }
 }
 
-impl KeyStatus {
-    fn state(&self) -> String {
-        match (self.usable, &self.problem) {
-            (true, None) => "ok".to_owned(),
-            (true, Some(why)) => format!("stale: {why}"),
-            (false, None) => "missing".to_owned(),
-            (false, Some(why)) => format!("missing: {why}"),
-        }
+/// Whether what others publish is there, and why it is no newer.
+fn state_of(usable: bool, problem: Option<&str>) -> String {
+    match (usable, problem) {
+        (true, None) => "ok".to_owned(),
+        (true, Some(why)) => format!("stale: {why}"),
+        (false, None) => "missing".to_owned(),
+        (false, Some(why)) => format!("missing: {why}"),
     }
 }
 

@@ -24,6 +24,7 @@ mod envoy_config;
 mod faults;
 mod inspector;
 mod jwt_authn;
+mod jwt_svid;
 mod keycloak;
 mod nonces;
 mod paths;

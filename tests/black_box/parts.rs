@@ -16,6 +16,7 @@ pub(crate) mod caller;
 pub(crate) mod conformance;
 pub(crate) mod ground;
 pub(crate) mod http2;
+pub(crate) mod jwt_svid;
 pub(crate) mod keycloak;
 pub(crate) mod node;
 pub(crate) mod raw;

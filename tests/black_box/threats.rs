@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::parts::caller::{Caller, TRUSTED};
 use crate::parts::table::{self, Case, Expected, Good};
 use crate::parts::{audit, raw, repository, with_own_stack};
-use crate::{bound, tokens, workloads};
+use crate::{bound, jwt_svid, tokens, workloads};
 
 const BYTES: &str = include_str!("cases/bytes.yaml");
 const PATHS: &str = include_str!("cases/paths.yaml");
@@ -27,7 +27,7 @@ struct Tried {
 }
 
 /// Heading in docs/threat-model.md, the table, the test that runs it.
-const PARTS: [(&str, &str, &str); 6] = [
+const PARTS: [(&str, &str, &str); 7] = [
     (
         "Bytes that two parsers read differently",
         BYTES,
@@ -57,6 +57,11 @@ const PARTS: [(&str, &str, &str); 6] = [
         "Workloads",
         workloads::CASES,
         "each_certificate_of_the_table_names_the_workload_or_nobody",
+    ),
+    (
+        "Workloads",
+        jwt_svid::CASES,
+        "each_jwt_svid_of_the_table_is_taken_or_refused_for_its_own_reason",
     ),
 ];
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 use mcp_authz::audit::{Batch, Durations, PolicyEffect, Record, Redacted, User};
 use mcp_authz::clock;
 use mcp_authz::telemetry::{
-    KeyStatus, Metrics, PolicyStatus, StateStatus, Status, StreamStatus, WorkloadApiStatus, WorkloadTlsStatus,
+    BundleStatus, KeyStatus, Metrics, PolicyStatus, StateStatus, Status, StreamStatus, WorkloadApiStatus,
+    WorkloadTlsStatus,
 };
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -64,6 +65,11 @@ pub(crate) fn metrics() -> BTreeMap<String, BTreeSet<String>> {
             refused: None,
         },
         keys: vec![key("one")],
+        bundles: vec![BundleStatus {
+            trust_domain: "one".to_owned(),
+            confirmed: Some(now),
+            ..BundleStatus::default()
+        }],
         state: StateStatus {
             revocations_age: Some(Duration::ZERO),
             ..StateStatus::default()

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::exchange::{Gateway, Peer};
+use crate::spiffe::settings::TrustDomain;
 use settings::{Client, Spiffe, UnlistedClients};
 
 const AGENT: &str = "spiffe://mcp-identity.local/agent/trusted/1";
@@ -29,7 +30,8 @@ async fn world(change: impl FnOnce(&mut settings::Issuer)) -> World {
         issuers: vec![of_issuer],
         gateways: vec![gateway],
         spiffe: Spiffe {
-            trust_domains: vec!["mcp-identity.local".to_owned()],
+            trust_domains: vec![TrustDomain::named("mcp-identity.local")],
+            ..Spiffe::default()
         },
         ..Settings::default()
     };

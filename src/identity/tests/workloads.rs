@@ -3,6 +3,7 @@
 use super::*;
 use crate::exchange::{Gateway, Peer};
 use crate::spiffe::SpiffeIdError;
+use crate::spiffe::settings::TrustDomain;
 use settings::Spiffe;
 
 /// The workload's SPIFFE ID, if one is found.
@@ -21,7 +22,8 @@ async fn verifier(trusted_for: &[Trust]) -> Arc<Verifier> {
         trusted_for: trusted_for.to_vec(),
     };
     let spiffe = Spiffe {
-        trust_domains: vec!["mcp-identity.local".to_owned()],
+        trust_domains: vec![TrustDomain::named("mcp-identity.local")],
+        ..Spiffe::default()
     };
     Verifier::start(
         Settings {
@@ -284,7 +286,8 @@ async fn a_gateway_is_believed_only_about_what_it_is_trusted_for() {
 async fn trust_domains_are_names_without_scheme() {
     for name in ["spiffe://mcp-identity.local", "MCP.local", "", "a/b"] {
         let spiffe = Spiffe {
-            trust_domains: vec![name.to_owned()],
+            trust_domains: vec![TrustDomain::named(name)],
+            ..Spiffe::default()
         };
         let started = Verifier::start(
             Settings {

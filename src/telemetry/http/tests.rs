@@ -5,7 +5,7 @@ use tower::ServiceExt as _;
 
 use super::*;
 use crate::telemetry::{
-    AuditStatus, KeyStatus, PolicyStatus, StateStatus, Status, StreamStatus, WorkloadApiStatus,
+    AuditStatus, BundleStatus, KeyStatus, PolicyStatus, StateStatus, Status, StreamStatus, WorkloadApiStatus,
     WorkloadTlsStatus,
 };
 
@@ -15,6 +15,7 @@ fn good() -> Status {
             version: Some("abc".into()),
             ..PolicyStatus::default()
         },
+        bundles: Vec::new(),
         keys: vec![
             KeyStatus {
                 issuer: "https://a".into(),
@@ -91,7 +92,7 @@ async fn ready_tells_each_part() {
     assert_eq!(
         report,
         json!({ "ready": true, "draining": false, "policies": "ok: abc", "audit": "ok",
-                "keys": { "https://a": "ok", "https://b": "ok" }, "state": "ok: redis",
+                "keys": { "https://a": "ok", "https://b": "ok" }, "bundles": {}, "state": "ok: redis",
                 "workload_api": "not used" })
     );
 }
@@ -125,7 +126,7 @@ async fn a_part_that_every_decision_needs_makes_it_unready() {
 }
 
 #[tokio::test]
-async fn a_refused_reload_one_issuers_outage_and_lost_state_are_told_and_stay_ready() {
+async fn a_refused_reload_one_issuers_or_trust_domains_outage_and_lost_state_are_told_and_stay_ready() {
     let mut status = good();
     status.policies.refused = Some("people.cedar:3 is not Cedar".into());
     status.keys[1] = KeyStatus {
@@ -133,6 +134,11 @@ async fn a_refused_reload_one_issuers_outage_and_lost_state_are_told_and_stay_re
         problem: Some("timed out".into()),
         ..KeyStatus::default()
     };
+    status.bundles.push(BundleStatus {
+        trust_domain: "partner.example".into(),
+        problem: Some("the answer's status is 404 Not Found".into()),
+        ..BundleStatus::default()
+    });
     status.state.failing = Some("the shared state can't be reached".into());
     let (code, report) = ready(status).await;
     assert_eq!(code, StatusCode::OK);
@@ -141,6 +147,10 @@ async fn a_refused_reload_one_issuers_outage_and_lost_state_are_told_and_stay_re
         "stale: abc goes on ruling: people.cedar:3 is not Cedar"
     );
     assert_eq!(report["keys"]["https://b"], "missing: timed out");
+    assert_eq!(
+        report["bundles"]["partner.example"],
+        "missing: the answer's status is 404 Not Found"
+    );
     assert_eq!(
         report["state"],
         "failing: redis: the shared state can't be reached"

@@ -1,7 +1,7 @@
 //! What is counted, and that no client can add a label.
 
 use super::*;
-use crate::telemetry::{AuditStatus, KeyStatus, PolicyStatus, StateStatus};
+use crate::telemetry::{AuditStatus, BundleStatus, KeyStatus, PolicyStatus, StateStatus};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -19,6 +19,13 @@ fn status(version: &str) -> Status {
             fetched: Some(at(150)),
             usable: true,
             problem: None,
+        }],
+        bundles: vec![BundleStatus {
+            trust_domain: "mcp-identity.local".into(),
+            confirmed: Some(at(190)),
+            usable: true,
+            problem: None,
+            failures: 3,
         }],
         audit: AuditStatus {
             failing: None,
@@ -118,6 +125,9 @@ fn what_ages_is_computed_when_asked() {
         "mcp_authz_policy_stale 0",
         r#"mcp_authz_policy_info{version="abc"} 1"#,
         r#"mcp_authz_key_age_seconds{issuer="https://idp/realms/\"a\""} 50"#,
+        r#"mcp_authz_bundle_age_seconds{trust_domain="mcp-identity.local"} 10"#,
+        r#"mcp_authz_bundle_usable{trust_domain="mcp-identity.local"} 1"#,
+        r#"mcp_authz_bundle_failures_total{trust_domain="mcp-identity.local"} 3"#,
         r#"mcp_authz_policy_reloads_total{outcome="loaded"} 1"#,
         r#"mcp_authz_policy_reloads_total{outcome="refused"} 1"#,
         "mcp_authz_audit_queue_depth 3",

@@ -109,6 +109,12 @@ fn allowed(forward: Forward) -> Result<CheckResponse, Unfit> {
         once(&mut changed, name)?;
         headers_to_remove.push(name.to_owned());
     }
+    if let Some(name) = forward.withheld {
+        if !is_name(&name) || changed.contains(&&*name) {
+            return Err(Unfit::Name);
+        }
+        headers_to_remove.push(name.as_ref().to_owned());
+    }
     Ok(CheckResponse {
         status: Some(status(Code::Ok)),
         dynamic_metadata: dynamic(forward.metadata)?,
@@ -218,12 +224,12 @@ fn once(changed: &mut Vec<&'static str>, name: &'static str) -> Result<(), Unfit
 
 // HTTP/2 names (RFC 9113 §8.2.1) without the rarer token characters, which some servers fold together.
 fn fit_name(name: &'static str) -> Result<(), Unfit> {
+    is_name(name).then_some(()).ok_or(Unfit::Name)
+}
+
+fn is_name(name: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if !name.is_empty() && name.bytes().all(fits) {
-        Ok(())
-    } else {
-        Err(Unfit::Name)
-    }
+    !name.is_empty() && name.bytes().all(fits)
 }
 
 // RFC 9110 §5.5: visible ASCII and inner spaces; gateways differ on everything else.

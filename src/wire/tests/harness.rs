@@ -91,8 +91,7 @@ fn allow(user: &str) -> Reply {
     Reply::Forward(Forward {
         set: vec![("x-mcp-user", user.to_owned())],
         remove: vec!["x-mcp-agent"],
-        answer: Vec::new(),
-        metadata: serde_json::Map::new(),
+        ..Forward::default()
     })
 }
 

@@ -40,12 +40,7 @@ struct Everybody(Mutex<Vec<Vec<String>>>);
 impl Decider for Everybody {
     async fn answer(&self, exchange: Exchange) -> Reply {
         self.0.lock().unwrap().push(exchange.gateway.certificate_names);
-        Reply::Forward(Forward {
-            set: Vec::new(),
-            remove: Vec::new(),
-            metadata: serde_json::Map::new(),
-            answer: Vec::new(),
-        })
+        Reply::Forward(Forward::default())
     }
 
     fn denied_by_wire(&self, _: &'static str, _: &Gateway, _: Option<&str>) {}

@@ -1,0 +1,587 @@
+//! Everything that gets tried with a JWT-SVID, in its header and as an access token, with its exact reason.
+
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use IdentityError as E;
+use SvidError as S;
+
+use super::error::{Claim, Malformed};
+use super::*;
+use crate::spiffe::SpiffeIdError as Id;
+use crate::spiffe::settings::{BundleSource, Refresh, TrustDomain};
+use settings::{JwtSvids, Spiffe};
+
+const AGENT: &str = "spiffe://mcp-identity.local/agent/trusted/1";
+const HEADER: &str = "x-jwt-svid";
+
+/// A trust domain: its keys, and the file that its bundle is in.
+struct Domain {
+    ec: Signer,
+    rsa: Signer,
+}
+
+impl Domain {
+    fn new() -> Self {
+        Self {
+            ec: Signer::ec(),
+            rsa: Signer::rsa(),
+        }
+    }
+
+    /// Its bundle, with keys of other uses among them.
+    fn publish(&self, path: &Path, sequence: u64) {
+        let authority = |signer: &Signer, kid: &str, usage: &str| {
+            let mut jwk = signer.jwk(kid);
+            jwk["use"] = json!(usage);
+            jwk
+        };
+        let bundle = json!({ "spiffe_sequence": sequence, "keys": [
+            authority(&self.ec, "ec", "jwt-svid"), authority(&self.rsa, "rsa", "jwt-svid"),
+            authority(&self.ec, "sig", "sig"), authority(&self.ec, "wit", "wit-svid"),
+            { "kid": "oct", "kty": "oct", "use": "jwt-svid", "k": "c2VjcmV0" },
+        ]});
+        // As a whole or not at all, as who publishes a file should.
+        let new = path.with_extension("new");
+        std::fs::write(&new, bundle.to_string()).unwrap();
+        std::fs::rename(new, path).unwrap();
+    }
+
+    fn sign(&self, header: &Value, claims: &Value) -> String {
+        let rsa = header["kid"] == "rsa";
+        let signer = if rsa { &self.rsa } else { &self.ec };
+        signer.token(header, claims)
+    }
+
+    fn svid(&self, subject: &str) -> String {
+        let (header, mut claims) = good();
+        claims["sub"] = json!(subject);
+        self.sign(&header, &claims)
+    }
+}
+
+/// What a good one says.
+fn good() -> (Value, Value) {
+    let claims = json!({ "sub": AGENT, "aud": [RESOURCE], "exp": NOW + 300, "iat": NOW });
+    (json!({ "alg": "ES256", "kid": "ec", "typ": "JWT" }), claims)
+}
+
+struct World {
+    verifier: Arc<Verifier>,
+    ours: Domain,
+    partner: Domain,
+    directory: tempfile::TempDir,
+}
+
+/// Two trust domains with bundles, one whose bundle never came, one that is known by certificates alone.
+async fn world() -> World {
+    world_with(JwtSvids::default()).await
+}
+
+async fn world_with(svid: JwtSvids) -> World {
+    let directory = tempfile::tempdir().unwrap();
+    let (ours, partner) = (Domain::new(), Domain::new());
+    ours.publish(&directory.path().join("ours.json"), 1);
+    partner.publish(&directory.path().join("partner.json"), 1);
+    let domain = |name: &str, file: &str| TrustDomain {
+        name: name.to_owned(),
+        bundle: Some(BundleSource::File(directory.path().join(file))),
+    };
+    let spiffe = Spiffe {
+        trust_domains: vec![
+            domain("mcp-identity.local", "ours.json"),
+            domain("partner.example", "partner.json"),
+            domain("late.example", "none.json"),
+            TrustDomain::named("certificates.example"),
+        ],
+        bundles: Refresh {
+            file_interval: Duration::from_millis(20),
+            ..Refresh::default()
+        },
+        jwt_svid: JwtSvids {
+            header: Some(HEADER.to_owned()),
+            ..svid
+        },
+    };
+    let gateway = TrustedGateway {
+        name: "envoy".to_owned(),
+        certificate: None,
+        address: Some("10.0.0.0/8".to_owned()),
+        unix: false,
+        trusted_for: vec![Trust::Principal, Trust::JwtClaims],
+    };
+    let settings = Settings {
+        gateways: vec![gateway],
+        spiffe,
+        ..Settings::default()
+    };
+    let verifier = Verifier::start(settings, Arc::new(Memory::default())).await;
+    World {
+        verifier: verifier.unwrap(),
+        ours,
+        partner,
+        directory,
+    }
+}
+
+fn in_header(svid: &str) -> Exchange {
+    exchange(&[(HEADER, svid)])
+}
+
+/// A certificate that a trusted gateway vouches for, besides what the exchange brings.
+fn with_certificate(mut exchange: Exchange, id: &str) -> Exchange {
+    exchange.gateway.peer = crate::exchange::Peer::Tcp("10.1.2.3".parse().unwrap());
+    exchange.source.principal = Some(id.to_owned());
+    exchange
+}
+
+impl World {
+    async fn ask(&self, exchange: &Exchange) -> Result<String, E> {
+        self.ask_at(exchange, NOW).await
+    }
+
+    async fn ask_at(&self, exchange: &Exchange, second: i64) -> Result<String, E> {
+        let now = Timestamp::from_second(second).unwrap();
+        let caller = self
+            .verifier
+            .identify(exchange, &server(&["workload"]), now)
+            .await?;
+        assert!(caller.user.is_none());
+        Ok(caller.workload.unwrap().key().to_owned())
+    }
+}
+
+/// Changes header and claims.
+type Change = fn(&mut Value, &mut Value);
+
+fn without(object: &mut Value, name: &str) {
+    object.as_object_mut().unwrap().remove(name);
+}
+
+#[rustfmt::skip]
+const BAD: &[(&str, Change, E)] = &[
+    ("alg none", |h, _| h["alg"] = json!("none"), E::Svid(S::AlgorithmNotAllowed)),
+    ("alg HS256", |h, _| h["alg"] = json!("HS256"), E::Svid(S::AlgorithmNotAllowed)),
+    ("alg HS256 with a symmetric key", |h, _| { h["alg"] = json!("HS256"); h["kid"] = json!("oct"); }, E::Svid(S::AlgorithmNotAllowed)),
+    ("alg EdDSA", |h, _| h["alg"] = json!("EdDSA"), E::Svid(S::AlgorithmNotAllowed)),
+    ("alg ES512", |h, _| h["alg"] = json!("ES512"), E::Svid(S::AlgorithmNotAllowed)),
+    ("an alg that the key is not for", |h, _| h["alg"] = json!("RS256"), E::Svid(S::AlgorithmNotAllowed)),
+    ("no alg", |h, _| without(h, "alg"), E::Svid(S::Malformed(Malformed::Header))),
+    ("no kid", |h, _| without(h, "kid"), E::Svid(S::KidMissing)),
+    ("an unknown kid", |h, _| h["kid"] = json!("other"), E::Svid(S::KeyUnknown)),
+    ("kid of a key for other signatures", |h, _| h["kid"] = json!("sig"), E::Svid(S::KeyUnknown)),
+    ("kid of a key for another kind of SVID", |h, _| h["kid"] = json!("wit"), E::Svid(S::KeyUnknown)),
+    ("kid of a symmetric key", |h, _| h["kid"] = json!("oct"), E::Svid(S::KeyUnknown)),
+    ("kid of another key", |h, _| { h["kid"] = json!("rsa"); h["alg"] = json!("PS512"); }, E::Svid(S::SignatureInvalid)),
+    ("typ of an access token", |h, _| h["typ"] = json!("at+jwt"), E::Svid(S::WrongType)),
+    ("typ in lower case", |h, _| h["typ"] = json!("jwt"), E::Svid(S::WrongType)),
+    ("typ of a proof", |h, _| h["typ"] = json!("dpop+jwt"), E::Svid(S::WrongType)),
+    ("crit", |h, _| h["crit"] = json!(["exp"]), E::Svid(S::Header)),
+    ("a key of its own", |h, _| h["jwk"] = json!({}), E::Svid(S::Header)),
+    ("a key at a URL", |h, _| h["jku"] = json!("https://evil.example"), E::Svid(S::Header)),
+    ("another audience", |_, c| c["aud"] = json!(["https://mcp.example/other"]), E::Svid(S::WrongAudience)),
+    ("an audience more", |_, c| c["aud"] = json!([RESOURCE, "https://mcp.example/other"]), E::Svid(S::WrongAudience)),
+    ("an audience that begins like ours", |_, c| c["aud"] = json!([format!("{RESOURCE}/x")]), E::Svid(S::WrongAudience)),
+    ("no audience", |_, c| without(c, "aud"), E::Svid(S::WrongAudience)),
+    ("an empty list of audiences", |_, c| c["aud"] = json!([]), E::Svid(S::WrongAudience)),
+    ("an audience that is no text", |_, c| c["aud"] = json!([1]), E::Svid(S::WrongAudience)),
+    ("no sub", |_, c| without(c, "sub"), E::Svid(S::NoSubject)),
+    ("no exp", |_, c| without(c, "exp"), E::Svid(S::NoExpiry)),
+    ("exp as text", |_, c| c["exp"] = json!("soon"), E::Svid(S::ClaimMalformed(Claim::Exp))),
+    ("expired", |_, c| c["exp"] = json!(NOW - 31), E::Svid(S::Expired)),
+    ("expired, with the skew just now", |_, c| c["exp"] = json!(NOW - 30), E::Svid(S::Expired)),
+    ("not valid yet", |_, c| c["nbf"] = json!(NOW + 31), E::Svid(S::NotYetValid)),
+    ("issued in the future", |_, c| c["iat"] = json!(NOW + 31), E::Svid(S::IssuedInFuture)),
+    ("a login in the future", |_, c| c["auth_time"] = json!(NOW + 31), E::Svid(S::ClaimMalformed(Claim::AuthTime))),
+    ("a life of a day", |_, c| c["exp"] = json!(NOW + 86_400), E::Svid(S::LivesTooLong)),
+    ("a life of a day, iat absent", |_, c| { c["exp"] = json!(NOW + 86_400); without(c, "iat"); }, E::Svid(S::LivesTooLong)),
+    ("bound to a key", |_, c| c["cnf"] = json!({ "jkt": URL_SAFE_NO_PAD.encode([7; 32]) }), E::BoundTokenWithoutProof),
+    ("bound to a certificate", |_, c| c["cnf"] = json!({ "x5t#S256": URL_SAFE_NO_PAD.encode([7; 32]) }), E::Bound(BoundError::CertificateMissing)),
+    ("bound to who knows what", |_, c| c["cnf"] = json!({ "kid": "x" }), E::Bound(BoundError::ConfirmationUnknown)),
+    ("a foreign trust domain", |_, c| c["sub"] = json!("spiffe://evil.example/a"), E::WorkloadForeignTrustDomain),
+    ("a trust domain that ends like ours", |_, c| c["sub"] = json!("spiffe://evil-mcp-identity.local/a"), E::WorkloadForeignTrustDomain),
+    ("a trust domain within ours", |_, c| c["sub"] = json!("spiffe://x.mcp-identity.local/a"), E::WorkloadForeignTrustDomain),
+    ("a trust domain that begins like ours", |_, c| c["sub"] = json!("spiffe://mcp-identity.local.evil.example/a"), E::WorkloadForeignTrustDomain),
+    ("a federated trust domain, signed by us", |_, c| c["sub"] = json!("spiffe://partner.example/a"), E::Svid(S::SignatureInvalid)),
+    ("a trust domain without a bundle", |_, c| c["sub"] = json!("spiffe://certificates.example/a"), E::Svid(S::NotTaken)),
+    ("a trust domain whose bundle never came", |_, c| c["sub"] = json!("spiffe://late.example/a"), E::Svid(S::BundleUnavailable)),
+    ("scheme in capitals", |_, c| c["sub"] = json!("SPIFFE://mcp-identity.local/a"), E::WorkloadMalformed(Id::Scheme)),
+    ("trust domain in capitals", |_, c| c["sub"] = json!("spiffe://MCP-identity.local/a"), E::WorkloadMalformed(Id::TrustDomain)),
+    ("a port", |_, c| c["sub"] = json!("spiffe://mcp-identity.local:443/a"), E::WorkloadMalformed(Id::TrustDomain)),
+    ("a user", |_, c| c["sub"] = json!("spiffe://me@mcp-identity.local/a"), E::WorkloadMalformed(Id::TrustDomain)),
+    ("no path", |_, c| c["sub"] = json!("spiffe://mcp-identity.local"), E::WorkloadMalformed(Id::NoPath)),
+    ("an empty path", |_, c| c["sub"] = json!("spiffe://mcp-identity.local/"), E::WorkloadMalformed(Id::EmptySegment)),
+    ("an empty segment", |_, c| c["sub"] = json!("spiffe://mcp-identity.local/a//b"), E::WorkloadMalformed(Id::EmptySegment)),
+    ("a dot segment", |_, c| c["sub"] = json!("spiffe://mcp-identity.local/a/../b"), E::WorkloadMalformed(Id::DotSegment)),
+    ("percent-encoding", |_, c| c["sub"] = json!("spiffe://mcp-identity.local/%61"), E::WorkloadMalformed(Id::Path)),
+    ("a query", |_, c| c["sub"] = json!("spiffe://mcp-identity.local/a?b"), E::WorkloadMalformed(Id::Path)),
+    ("a fragment", |_, c| c["sub"] = json!("spiffe://mcp-identity.local/a#b"), E::WorkloadMalformed(Id::Path)),
+];
+
+#[tokio::test]
+async fn refuses_each_bad_jwt_svid_for_its_own_reason_in_a_header_and_as_a_token() {
+    let world = world().await;
+    for (name, change, reason) in BAD {
+        let (mut header, mut claims) = good();
+        change(&mut header, &mut claims);
+        let svid = world.ours.sign(&header, &claims);
+        assert_eq!(world.ask(&in_header(&svid)).await, Err(*reason), "{name}");
+        // Again: what was refused isn't remembered as good.
+        assert_eq!(world.ask(&in_header(&svid)).await, Err(*reason), "{name}");
+        // As a token it is one and the same, but for what makes a text no JWT at all.
+        let expected = match reason {
+            E::Svid(S::Malformed(how)) => E::MalformedToken(*how),
+            E::Svid(S::Header) => as_token(&svid),
+            reason => *reason,
+        };
+        assert_eq!(world.ask(&bearer(&svid)).await, Err(expected), "{name}");
+    }
+}
+
+/// What the access token's own check says of it.
+fn as_token(svid: &str) -> E {
+    Unverified::parse(svid).map(drop).unwrap_err()
+}
+
+#[tokio::test]
+async fn only_in_a_header_a_subject_that_is_no_spiffe_id_or_no_jwt_is_told_of_a_jwt_svid() {
+    let world = world().await;
+    let of = |change: Change| {
+        let (mut header, mut claims) = good();
+        change(&mut header, &mut claims);
+        world.ours.sign(&header, &claims)
+    };
+    let cases = [
+        (
+            of(|_, c| c["sub"] = json!("alice")),
+            E::WorkloadMalformed(Id::Scheme),
+            E::IssuerUnknown,
+        ),
+        (
+            of(|_, c| c["sub"] = json!("https://mcp-identity.local/a")),
+            E::WorkloadMalformed(Id::Scheme),
+            E::IssuerUnknown,
+        ),
+        (
+            of(|_, c| c["sub"] = json!("")),
+            E::Svid(S::NoSubject),
+            E::IssuerUnknown,
+        ),
+        (
+            of(|_, c| c["sub"] = json!([AGENT])),
+            E::Svid(S::Malformed(Malformed::Claims)),
+            E::IssuerUnknown,
+        ),
+        (
+            "a.b".to_owned(),
+            E::Svid(S::Malformed(Malformed::Parts)),
+            E::MalformedToken(Malformed::Parts),
+        ),
+        ("a.b.c.d.e".to_owned(), E::Svid(S::Header), E::EncryptedToken),
+        (
+            String::new(),
+            E::Svid(S::Malformed(Malformed::Parts)),
+            E::MalformedToken(Malformed::Credentials),
+        ),
+        (
+            "a".repeat(8193),
+            E::Svid(S::TooLarge),
+            E::MalformedToken(Malformed::Parts),
+        ),
+    ];
+    for (svid, reason, token) in cases {
+        assert_eq!(world.ask(&in_header(&svid)).await, Err(reason), "{svid}");
+        assert_eq!(world.ask(&bearer(&svid)).await, Err(token), "{svid}");
+    }
+    let svid = world.ours.svid(AGENT);
+    for two in [
+        vec![&*svid, &*svid],
+        vec![&*format!("{svid},{svid}")],
+        vec![&*format!("{svid}, {svid}")],
+    ] {
+        let headers: Vec<_> = two.iter().map(|svid| (HEADER, *svid)).collect();
+        assert_eq!(world.ask(&exchange(&headers)).await, Err(E::WorkloadAmbiguous));
+    }
+}
+
+#[tokio::test]
+async fn takes_a_jwt_svid_of_each_trust_domain_that_is_listed_in_a_header_or_as_a_token() {
+    let world = world().await;
+    let with = |change: Change| {
+        let (mut header, mut claims) = good();
+        change(&mut header, &mut claims);
+        world.ours.sign(&header, &claims)
+    };
+    let partners = "spiffe://partner.example/report";
+    let cases = [
+        (world.ours.svid(AGENT), AGENT),
+        (world.partner.svid(partners), partners),
+        (with(|h, _| without(h, "typ")), AGENT),
+        (with(|h, _| h["typ"] = json!("JOSE")), AGENT),
+        (
+            with(|h, _| {
+                h["kid"] = json!("rsa");
+                h["alg"] = json!("RS256");
+            }),
+            AGENT,
+        ),
+        (
+            with(|h, _| {
+                h["kid"] = json!("rsa");
+                h["alg"] = json!("PS256");
+            }),
+            AGENT,
+        ),
+        (with(|_, c| c["aud"] = json!(RESOURCE)), AGENT),
+        (with(|_, c| without(c, "iat")), AGENT),
+        (with(|_, c| c["jti"] = json!("1")), AGENT),
+        (with(|_, c| c["iss"] = json!("https://spire.example")), AGENT),
+        (with(|_, c| c["exp"] = json!(NOW - 29)), AGENT),
+    ];
+    for (svid, id) in &cases {
+        for exchange in [in_header(svid), bearer(svid), in_header(svid), bearer(svid)] {
+            assert_eq!(world.ask(&exchange).await.as_deref(), Ok(*id), "{svid}");
+        }
+    }
+    // Not by the keys of another: neither way round.
+    let (ours, theirs) = (world.ours.svid(partners), world.partner.svid(AGENT));
+    for forged in [ours, theirs] {
+        assert_eq!(
+            world.ask(&in_header(&forged)).await,
+            Err(E::Svid(S::SignatureInvalid))
+        );
+    }
+}
+
+#[tokio::test]
+async fn one_that_is_known_expires_all_the_same_and_is_asked_for_its_audience_at_each_server() {
+    let world = world().await;
+    let svid = world.ours.svid(AGENT);
+    for exchange in [in_header(&svid), bearer(&svid)] {
+        assert!(world.ask(&exchange).await.is_ok());
+        let other =
+            json!({ "name": "other", "resource": "https://mcp.example/other", "require": ["workload"] });
+        let other: Server = serde_json::from_value(other).unwrap();
+        let elsewhere = world.verifier.identify(&exchange, &other, now()).await;
+        assert_eq!(elsewhere.map(drop), Err(E::Svid(S::WrongAudience)));
+        assert_eq!(world.ask_at(&exchange, NOW + 330).await, Err(E::Svid(S::Expired)));
+        assert!(world.ask_at(&exchange, NOW + 329).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn configured_audiences_are_taken_besides_the_servers_own() {
+    let world = world_with(JwtSvids {
+        audiences: vec!["mcp-authz".to_owned()],
+        ..JwtSvids::default()
+    })
+    .await;
+    let cases = [
+        (json!("mcp-authz"), Ok(AGENT.to_owned())),
+        (json!([RESOURCE, "mcp-authz"]), Ok(AGENT.to_owned())),
+        (json!(RESOURCE), Ok(AGENT.to_owned())),
+        (json!(["mcp-authz", "spire"]), Err(E::Svid(S::WrongAudience))),
+        (json!("MCP-authz"), Err(E::Svid(S::WrongAudience))),
+    ];
+    for (audience, expected) in cases {
+        let (header, mut claims) = good();
+        claims["aud"] = audience.clone();
+        let svid = world.ours.sign(&header, &claims);
+        assert_eq!(world.ask(&in_header(&svid)).await, expected, "{audience}");
+    }
+}
+
+#[tokio::test]
+async fn certificate_header_and_token_that_name_different_workloads_are_refused() {
+    let world = world().await;
+    let (svid, other) = (
+        world.ours.svid(AGENT),
+        world.ours.svid("spiffe://mcp-identity.local/other"),
+    );
+    let token = format!("Bearer {other}");
+    let cases = [
+        (with_certificate(in_header(&svid), AGENT), Ok(AGENT.to_owned())),
+        (with_certificate(bearer(&svid), AGENT), Ok(AGENT.to_owned())),
+        (
+            with_certificate(in_header(&other), AGENT),
+            Err(E::WorkloadDisagrees),
+        ),
+        (with_certificate(bearer(&other), AGENT), Err(E::WorkloadDisagrees)),
+        (
+            exchange(&[(HEADER, &svid), ("authorization", &token)]),
+            Err(E::WorkloadDisagrees),
+        ),
+        (
+            exchange(&[(HEADER, &other), ("authorization", &token)]),
+            Ok("spiffe://mcp-identity.local/other".to_owned()),
+        ),
+        (
+            with_certificate(in_header("x"), AGENT),
+            Err(E::Svid(S::Malformed(Malformed::Parts))),
+        ),
+        (
+            with_certificate(in_header(&svid), "spiffe://evil.example/a"),
+            Err(E::WorkloadForeignTrustDomain),
+        ),
+    ];
+    for (exchange, expected) in cases {
+        assert_eq!(world.ask(&exchange).await, expected, "{:?}", exchange.headers);
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_a_jwt_svid_only_where_workloads_alone_are_required() {
+    let world = world().await;
+    let svid = bearer(&world.ours.svid(AGENT));
+    for require in [&["user"][..], &["user", "workload"], &["workload", "actor"], &[]] {
+        let caller = world.verifier.identify(&svid, &server(require), now()).await;
+        assert_eq!(caller.map(drop), Err(E::IssuerUnknown), "{require:?}");
+    }
+    // In its header it may be wrong nowhere.
+    for require in [&["workload"][..], &[]] {
+        let caller = world
+            .verifier
+            .identify(&in_header("x"), &server(require), now())
+            .await;
+        assert_eq!(
+            caller.map(drop),
+            Err(E::Svid(S::Malformed(Malformed::Parts))),
+            "{require:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_takes_bound_tokens_only_takes_no_unbound_jwt_svid_that_stands_alone() {
+    let world = world().await;
+    let bound = json!({ "name": "kubernetes", "resource": RESOURCE, "require": ["workload"], "sender_constraint": "any" });
+    let bound: Server = serde_json::from_value(bound).unwrap();
+    let svid = world.ours.svid(AGENT);
+    for alone in [
+        in_header(&svid),
+        bearer(&svid),
+        with_certificate(bearer(&svid), AGENT),
+    ] {
+        let caller = world.verifier.identify(&alone, &bound, now()).await;
+        assert_eq!(caller.map(drop), Err(E::Bound(BoundError::TokenNotBound)));
+    }
+    let certified = with_certificate(in_header(&svid), AGENT);
+    let caller = world.verifier.identify(&certified, &bound, now()).await.unwrap();
+    assert_eq!(caller.workload.unwrap().key(), AGENT);
+}
+
+#[tokio::test]
+async fn claims_that_a_gateway_vouches_for_are_another_token_than_a_jwt_svid() {
+    let world = world().await;
+    let mut exchange = with_certificate(bearer(&world.ours.svid(AGENT)), AGENT);
+    let claims = json!({ "jwt_payload": { "sub": AGENT } });
+    exchange
+        .filter_metadata
+        .insert("envoy.filters.http.jwt_authn".to_owned(), claims);
+    assert_eq!(world.ask(&exchange).await, Err(E::ClaimsDisagree));
+}
+
+#[tokio::test]
+async fn a_key_that_the_bundle_has_no_more_is_refused_also_for_one_that_is_known() {
+    let world = world().await;
+    let svid = in_header(&world.ours.svid(AGENT));
+    assert!(world.ask(&svid).await.is_ok());
+    let mut told = world.verifier.bundles().subscribe();
+    let next = Domain::new();
+    next.publish(&world.directory.path().join("ours.json"), 2);
+    told.changed().await.unwrap();
+    assert_eq!(world.ask(&svid).await, Err(E::Svid(S::SignatureInvalid)));
+    assert!(world.ask(&in_header(&next.svid(AGENT))).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_bundle_that_is_none_or_older_or_gone_leaves_the_last_good_one() {
+    let world = world().await;
+    let path = world.directory.path().join("ours.json");
+    let next = Domain::new();
+    let svid = in_header(&world.ours.svid(AGENT));
+    let failed = || {
+        let status = world.verifier.bundle_status(clock::instant());
+        status
+            .iter()
+            .find(|bundle| bundle.trust_domain == "mcp-identity.local")
+            .unwrap()
+            .clone()
+    };
+    let mut seen = 0;
+    let spoil: [(&str, &dyn Fn()); 5] = [
+        ("not one JSON object", &|| std::fs::write(&path, "{").unwrap()),
+        ("no authority", &|| {
+            std::fs::write(&path, r#"{"keys":[]}"#).unwrap()
+        }),
+        ("`spiffe_sequence` is 0", &|| next.publish(&path, 0)),
+        ("can't be read", &|| std::fs::remove_file(&path).unwrap()),
+        ("longer than", &|| {
+            std::fs::write(&path, vec![b' '; 1024 * 1024 + 1]).unwrap()
+        }),
+    ];
+    for (problem, spoil) in spoil {
+        spoil();
+        let told = loop {
+            let status = failed();
+            let told = status.problem.clone().unwrap_or_default();
+            if status.failed > seen && told.contains(problem) {
+                seen = status.failed;
+                break status;
+            }
+            tokio::task::yield_now().await;
+        };
+        assert!(told.usable, "{problem}");
+        assert!(world.ask(&svid).await.is_ok(), "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn settings_of_jwt_svids_that_make_no_sense_are_refused() {
+    let default = JwtSvids::default;
+    let with_header = |header: &str| JwtSvids {
+        header: Some(header.to_owned()),
+        ..default()
+    };
+    let cases = [
+        with_header(""),
+        with_header("X-Jwt-Svid"),
+        with_header("authorization"),
+        with_header("x-mcp-user"),
+        with_header("mcp-session-id"),
+        with_header("x-forwarded-client-cert"),
+        JwtSvids {
+            algorithms: vec![],
+            ..default()
+        },
+        JwtSvids {
+            algorithms: vec![jsonwebtoken::Algorithm::HS256],
+            ..default()
+        },
+        JwtSvids {
+            audiences: vec![String::new()],
+            ..default()
+        },
+        JwtSvids {
+            max_lifetime: Duration::ZERO,
+            ..default()
+        },
+    ];
+    for jwt_svid in cases {
+        let spiffe = Spiffe {
+            jwt_svid: jwt_svid.clone(),
+            ..Spiffe::default()
+        };
+        let settings = Settings {
+            spiffe,
+            ..Settings::default()
+        };
+        let started = Verifier::start(settings, Arc::new(Memory::default())).await;
+        assert!(
+            matches!(started, Err(IdentitySetupError::Svid(_))),
+            "{jwt_svid:?}"
+        );
+    }
+}
