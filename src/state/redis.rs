@@ -6,26 +6,27 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::rand;
 use jiff::{SignedDuration, Timestamp};
-use redis::RedisResult;
 use tokio::task::JoinSet;
 use tokio::time::timeout_at;
 
 use super::moment::Moment;
 use super::{Answer, Id, Limits, Revocation, Secret, StateError, Status, Store, Used};
 
+use keys::COMMON;
 use link::Shared;
 
 pub use settings::Settings;
 
 mod connect;
+mod keys;
 mod link;
 mod scripts;
 mod settings;
+mod shards;
 
 /// State in a Redis.
 pub struct Redis {
@@ -47,10 +48,11 @@ impl Redis {
     }
 
     async fn use_now(&self, id: Id, keep: Duration) -> Result<Used, StateError> {
-        let connection = self.shared.connection().await?;
-        let answer = self.shared.scripts.use_once(connection, id, keep).await;
+        let shard = self.shared.scripts.keys().shard_of(&id);
+        let mut connection = self.shared.connection(shard).await?;
+        let answer = self.shared.scripts.use_once(&mut connection, id, keep).await;
         // That a replay is known says nothing of room for more.
-        let (first, remembers_since) = self.answered(answer, |(first, _)| *first)?;
+        let (first, remembers_since) = self.shared.answered(shard, answer, |(first, _)| *first)?;
         Ok(if first {
             Used::First { remembers_since }
         } else {
@@ -61,9 +63,14 @@ impl Redis {
     async fn secret_named(&self, name: &'static str) -> Result<Secret, StateError> {
         let mut new = [0; 32];
         rand::fill(&mut new).map_err(|_| StateError::Unreachable)?;
-        let connection = self.shared.connection().await?;
-        let answer = self.shared.scripts.secret(connection, name, Secret(new)).await;
-        self.answered(answer, |secret| *secret == Secret(new))
+        let mut connection = self.shared.connection(COMMON).await?;
+        let answer = self
+            .shared
+            .scripts
+            .secret(&mut connection, name, Secret(new))
+            .await;
+        self.shared
+            .answered(COMMON, answer, |secret| *secret == Secret(new))
     }
 
     /// Holds here at once, and stays so even if nobody else can be told yet.
@@ -71,30 +78,15 @@ impl Redis {
         let revocation = in_milliseconds(revocation);
         self.shared.revocations.add(revocation, Moment::now())?;
         let publishing = async {
-            let mut connection = self.shared.connection().await?;
+            let mut connection = self.shared.connection(COMMON).await?;
             let answer = self.shared.scripts.revoke(&mut connection, &[revocation]).await;
-            self.answered(answer, |_| true)
+            self.shared.answered(COMMON, answer, |_| true)
         };
         let published = in_time(deadline, publishing).await;
         if published.is_err() {
             self.shared.publish_later();
         }
         published.map(|_| ())
-    }
-
-    /// What Redis said, which may have been to write something.
-    fn answered<T>(
-        &self,
-        answer: RedisResult<T>,
-        has_written: impl FnOnce(&T) -> bool,
-    ) -> Result<T, StateError> {
-        let answer = answer.map_err(|error| self.shared.failed(&error));
-        match &answer {
-            Ok(told) if has_written(told) => self.shared.full.store(false, Ordering::Relaxed),
-            Err(StateError::Full) => self.shared.full.store(true, Ordering::Relaxed),
-            Ok(_) | Err(_) => {}
-        }
-        answer
     }
 }
 

@@ -12,6 +12,7 @@ use revocations::Revocations;
 use server::Server;
 use used::UsedIds;
 
+mod cluster;
 mod faults;
 mod login;
 mod server;
@@ -19,9 +20,10 @@ mod suite;
 
 const MINUTE: Duration = Duration::from_mins(1);
 
+/// Ids of one shard are 256 apart.
 fn id(number: u32) -> Id {
     let mut bytes = [0; 32];
-    bytes[..4].copy_from_slice(&number.to_be_bytes());
+    bytes[..4].copy_from_slice(&number.to_le_bytes());
     bytes[31] = 1;
     Id(bytes)
 }
@@ -45,6 +47,8 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 fn settings(url: &str) -> RedisSettings {
     RedisSettings {
         url: url.to_owned(),
+        cluster: false,
+        seeds: Vec::new(),
         prefix: "test:".to_owned(),
         user: None,
         password_file: None,

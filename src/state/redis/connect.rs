@@ -1,9 +1,14 @@
-//! A connection to Redis that may be used: to a server that forgets nothing on its own.
+//! A connection to Redis: to one server, or to all of a cluster.
 
 use std::path::{Path, PathBuf};
 
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, RedisError, TlsCertificates};
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::cluster::ClusterClient;
+use redis::cluster_async::ClusterConnection;
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, IntoConnectionInfo, Pipeline, RedisError,
+    RedisFuture, TlsCertificates, Value,
+};
 
 use super::Settings;
 
@@ -14,54 +19,100 @@ pub(super) enum ConnectError {
     Redis(#[from] RedisError),
     #[error("`{}` can't be read: {source}", path.display())]
     File { path: PathBuf, source: std::io::Error },
-    #[error("it drops keys when it is full (`maxmemory-policy {0}`): set it to noeviction")]
-    Evicts(String),
 }
 
-/// Connects, logs in, and looks whether the server would drop keys. Bounded by the timeout of the settings.
-pub(super) async fn connect(settings: &Settings) -> Result<MultiplexedConnection, ConnectError> {
-    let client = client(settings).await?;
+/// A connection that many ask through at once.
+#[derive(Clone)]
+pub(super) enum Connection {
+    /// To one server.
+    Single(MultiplexedConnection),
+    /// To those of a cluster: each question goes to the server of its keys, wherever they are by then.
+    Cluster(ClusterConnection),
+}
+
+/// How often a question to a cluster is asked again: it may have to be asked elsewhere. No longer than the timeout.
+const RETRIES: u32 = 4;
+/// How long is waited in between, in milliseconds.
+const WAIT: (u64, u64) = (10, 100);
+
+/// Connects and logs in. Bounded by the timeout of the settings.
+pub(super) async fn connect(settings: &Settings) -> Result<Connection, ConnectError> {
+    let certificates = certificates(settings).await?;
+    let password = password(settings).await?;
+    if settings.cluster {
+        return cluster(settings, password, certificates).await;
+    }
+    let info = login(settings, settings.url.as_str().into_connection_info()?, password);
+    let client = match certificates {
+        Some(certificates) => Client::build_with_tls(info, certificates)?,
+        None => Client::open(info)?,
+    };
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(settings.timeout))
         .set_response_timeout(Some(settings.timeout));
-    let mut connection = client
-        .get_multiplexed_async_connection_with_config(&config)
-        .await?;
-    let memory: String = redis::cmd("INFO")
-        .arg("memory")
-        .query_async(&mut connection)
-        .await?;
-    match evicts(&memory) {
-        Some(policy) => Err(ConnectError::Evicts(policy.to_owned())),
-        None => Ok(connection),
-    }
+    let connection = client.get_multiplexed_async_connection_with_config(&config);
+    Ok(Connection::Single(connection.await?))
 }
 
-async fn client(settings: &Settings) -> Result<Client, ConnectError> {
-    let info: ConnectionInfo = settings.url.as_str().into_connection_info()?;
+async fn cluster(
+    settings: &Settings,
+    password: Option<String>,
+    certificates: Option<TlsCertificates>,
+) -> Result<Connection, ConnectError> {
+    let urls = std::iter::once(&settings.url).chain(&settings.seeds);
+    let (shortest, longest) = WAIT;
+    let mut builder = ClusterClient::builder(urls.map(String::as_str))
+        .connection_timeout(settings.timeout)
+        .response_timeout(settings.timeout)
+        .retries(RETRIES)
+        .min_retry_wait(shortest)
+        .max_retry_wait(longest);
+    if let Some(user) = &settings.user {
+        builder = builder.username(user);
+    }
+    if let Some(password) = password {
+        builder = builder.password(password);
+    }
+    if let Some(certificates) = certificates {
+        builder = builder.certs(certificates);
+    }
+    let connection = builder.build()?.get_async_connection().await?;
+    Ok(Connection::Cluster(connection))
+}
+
+fn login(settings: &Settings, info: ConnectionInfo, password: Option<String>) -> ConnectionInfo {
     let mut login = info.redis_settings().clone();
     if let Some(user) = &settings.user {
         login = login.set_username(user);
     }
-    if let Some(path) = &settings.password_file {
-        let password = String::from_utf8_lossy(&read(path).await?).trim_end().to_owned();
+    if let Some(password) = password {
         login = login.set_password(password);
     }
-    let info = info.set_redis_settings(login);
-    if !settings.is_tls() {
-        return Ok(Client::open(info)?);
-    }
-    let root_cert = match &settings.ca_file {
-        Some(path) => Some(read(path).await?),
-        None => None,
+    info.set_redis_settings(login)
+}
+
+async fn password(settings: &Settings) -> Result<Option<String>, ConnectError> {
+    let Some(path) = &settings.password_file else {
+        return Ok(None);
     };
+    let text = read(path).await?;
+    Ok(Some(String::from_utf8_lossy(&text).trim_end().to_owned()))
+}
+
+/// What a server of TLS is checked by; `None` without TLS.
+async fn certificates(settings: &Settings) -> Result<Option<TlsCertificates>, ConnectError> {
+    if !settings.is_tls() {
+        return Ok(None);
+    }
     // The crate takes the process's provider of cryptography; the first to be installed counts.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let certificates = TlsCertificates {
+    Ok(Some(TlsCertificates {
         client_tls: None,
-        root_cert,
-    };
-    Ok(Client::build_with_tls(info, certificates)?)
+        root_cert: match &settings.ca_file {
+            Some(path) => Some(read(path).await?),
+            None => None,
+        },
+    }))
 }
 
 async fn read(path: &Path) -> Result<Vec<u8>, ConnectError> {
@@ -71,15 +122,30 @@ async fn read(path: &Path) -> Result<Vec<u8>, ConnectError> {
     })
 }
 
-/// The policy by which a server that has a limit drops keys.
-fn evicts(memory: &str) -> Option<&str> {
-    let field = |name: &str| {
-        memory
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
-    };
-    let limited = field("maxmemory").is_some_and(|limit| limit.trim() != "0");
-    field("maxmemory_policy")
-        .map(str::trim)
-        .filter(|policy| limited && *policy != "noeviction")
+impl ConnectionLike for Connection {
+    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        match self {
+            Self::Single(connection) => connection.req_packed_command(command),
+            Self::Cluster(connection) => connection.req_packed_command(command),
+        }
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        match self {
+            Self::Single(connection) => connection.req_packed_commands(pipeline, offset, count),
+            Self::Cluster(connection) => connection.req_packed_commands(pipeline, offset, count),
+        }
+    }
+
+    fn get_db(&self) -> i64 {
+        match self {
+            Self::Single(connection) => connection.get_db(),
+            Self::Cluster(connection) => connection.get_db(),
+        }
+    }
 }

@@ -1,32 +1,26 @@
-//! The one connection to Redis: made, followed and made again by a task; through it every revocation gets here.
+//! The connection to Redis: made, followed and made again by a task; through it every revocation gets here.
+//!
+//! In a cluster the servers fare each on its own: a shard whose server can't be asked takes no other with it.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use redis::aio::MultiplexedConnection;
-use redis::{ErrorKind, RedisError, ServerErrorKind};
+use futures_util::future::join_all;
+use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind};
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, sleep_until};
 
 use super::Settings;
-use super::connect::{ConnectError, connect};
+use super::connect::{ConnectError, Connection, connect};
+use super::keys::{COMMON, Keys};
 use super::scripts::{BATCH, Changes, Place, Scripts};
+use super::shards::Shards;
 use crate::clock;
 use crate::state::moment::Moment;
 use crate::state::revocations::Revocations;
 use crate::state::{Limits, StateError};
-
-/// How the connection fares.
-#[derive(Clone)]
-pub(super) enum Link {
-    /// The first attempt is under way: who asks waits for it.
-    Connecting,
-    /// It can be asked.
-    Up(MultiplexedConnection),
-    /// The last attempt failed: who asks is told at once.
-    Down(StateError),
-}
 
 /// What the task and those who ask share.
 pub(super) struct Shared {
@@ -34,9 +28,7 @@ pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) scripts: Scripts,
     pub(super) revocations: Revocations,
-    /// The last write was refused because the server is full.
-    pub(super) full: AtomicBool,
-    link: watch::Sender<Link>,
+    shards: Shards,
     /// When the round began after which every revocation was known here.
     confirmed: watch::Sender<Option<Instant>>,
     /// Something went wrong: look now rather than at the next turn.
@@ -66,11 +58,11 @@ struct Reading {
 
 impl Shared {
     pub(super) fn new(settings: Settings, limits: Limits) -> Self {
+        let keys = Keys::new(&settings.prefix, settings.cluster);
         Self {
-            scripts: Scripts::new(&settings.prefix),
+            shards: Shards::new(keys.shards()),
+            scripts: Scripts::new(keys),
             revocations: Revocations::new(limits.revocations, Moment::now()),
-            full: AtomicBool::new(false),
-            link: watch::Sender::new(Link::Connecting),
             confirmed: watch::Sender::new(None),
             look: Notify::new(),
             unpublished: AtomicBool::new(false),
@@ -79,24 +71,14 @@ impl Shared {
         }
     }
 
-    /// The connection, once the first attempt has ended.
-    pub(super) async fn connection(&self) -> Result<MultiplexedConnection, StateError> {
-        let mut link = self.link.subscribe();
-        let ended = link.wait_for(|link| !matches!(link, Link::Connecting)).await;
-        match ended.as_deref() {
-            Ok(Link::Up(connection)) => Ok(connection.clone()),
-            Ok(Link::Down(why)) => Err(*why),
-            Ok(Link::Connecting) | Err(_) => Err(StateError::Unreachable),
-        }
+    /// How to ask a shard, once the first attempt has ended.
+    pub(super) async fn connection(&self, shard: usize) -> Result<Connection, StateError> {
+        self.shards.connection(shard).await
     }
 
-    /// Why nothing can be asked just now.
+    /// Why not everything can be asked just now.
     pub(super) fn outage(&self) -> Option<StateError> {
-        match &*self.link.borrow() {
-            Link::Up(_) => self.full.load(Ordering::Relaxed).then_some(StateError::Full),
-            Link::Down(why) => Some(*why),
-            Link::Connecting => Some(StateError::Unreachable),
-        }
+        self.shards.outage()
     }
 
     /// Whether every revocation is known here that was added longer than [`Settings::propagation`] ago.
@@ -112,14 +94,11 @@ impl Shared {
 
     /// Waits until it is.
     pub(super) async fn catch_up(&self, now: Instant, deadline: Instant) -> Result<(), StateError> {
-        let (mut confirmed, mut link) = (self.confirmed.subscribe(), self.link.subscribe());
+        let mut confirmed = self.confirmed.subscribe();
         tokio::select! {
             biased;
             _ = confirmed.wait_for(|confirmed| self.is_recent(*confirmed, now)) => Ok(()),
-            down = link.wait_for(|link| matches!(link, Link::Down(_))) => match down.as_deref() {
-                Ok(Link::Down(why)) => Err(*why),
-                _ => Err(StateError::Unreachable),
-            },
+            why = self.shards.lost(COMMON) => Err(why),
             () = sleep_until(deadline.into()) => Err(StateError::TooLate),
         }
     }
@@ -130,13 +109,31 @@ impl Shared {
         self.look.notify_one();
     }
 
-    /// What an error means to who asked.
-    pub(super) fn failed(&self, error: &RedisError) -> StateError {
-        let why = meaning(error);
-        if why != StateError::Full {
-            self.look.notify_one();
+    /// What a shard said, which may have been to write something.
+    pub(super) fn answered<T>(
+        &self,
+        shard: usize,
+        answer: RedisResult<T>,
+        has_written: impl FnOnce(&T) -> bool,
+    ) -> Result<T, StateError> {
+        match answer {
+            Ok(told) => {
+                if has_written(&told) {
+                    self.shards.has_room(shard, true);
+                }
+                Ok(told)
+            }
+            Err(error) => {
+                let why = meaning(&error);
+                if why == StateError::Full {
+                    self.shards.has_room(shard, false);
+                } else {
+                    self.shards.doubt(shard);
+                    self.look.notify_one();
+                }
+                Err(why)
+            }
         }
-        why
     }
 
     fn is_recent(&self, confirmed: Option<Instant>, now: Instant) -> bool {
@@ -145,11 +142,7 @@ impl Shared {
 
     /// Reads what has changed, and publishes what the server may have forgotten or never heard of. Says whether all that
     /// replicas knew is known here now.
-    async fn round(
-        &self,
-        connection: &mut MultiplexedConnection,
-        reading: &mut Reading,
-    ) -> Result<bool, Broken> {
+    async fn round(&self, connection: &mut Connection, reading: &mut Reading) -> Result<bool, Broken> {
         let now = Moment::now();
         let age = loop {
             let changes = self.scripts.changes(connection, &reading.place).await?;
@@ -177,7 +170,7 @@ impl Shared {
             self.unpublished.fetch_or(published.is_err(), Ordering::AcqRel);
             match published {
                 // What is read holds all the same: a server that is full still tells.
-                Err(error) if meaning(&error) == StateError::Full => self.full.store(true, Ordering::Relaxed),
+                Err(error) if meaning(&error) == StateError::Full => self.shards.has_room(COMMON, false),
                 published => published?,
             }
         }
@@ -185,35 +178,82 @@ impl Shared {
         Ok(reading.continued || age >= self.settings.part_of_propagation(2))
     }
 
-    async fn publish(&self, connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
+    async fn publish(&self, connection: &mut Connection) -> Result<(), RedisError> {
         for some in self.revocations.all().chunks(BATCH) {
             self.scripts.revoke(connection, some).await?;
         }
         Ok(())
     }
 
-    /// Round after round, until one fails.
+    /// Round after round, until nothing can be asked.
     #[expect(
         clippy::disallowed_methods,
         reason = "changes are polled: between two rounds there is nothing to wait for"
     )]
-    async fn follow(&self, reading: &mut Reading) -> Result<(), Broken> {
-        let mut connection = connect(&self.settings).await?;
+    async fn follow(&self, reading: &mut Reading) -> Result<Infallible, Broken> {
+        let connection = connect(&self.settings).await?;
+        let all = self.scripts.keys().shards();
+        (0..all).for_each(|shard| self.shards.doubt(shard));
         loop {
-            let began = Moment::now().instant;
-            if self.round(&mut connection, reading).await? {
-                self.confirmed.send_replace(Some(began));
-            }
-            let was_up = matches!(*self.link.borrow(), Link::Up(_));
-            if !was_up {
-                tracing::info!("the shared state can be asked");
-                self.link.send_replace(Link::Up(connection.clone()));
+            let doubtful = self.shards.doubtful();
+            let (others, common) = tokio::join!(
+                self.look_at(&connection, &doubtful),
+                self.read(connection.clone(), reading, doubtful.contains(&COMMON)),
+            );
+            let looked = others.into_iter().chain([(COMMON, common)]);
+            let (answered, failed): (Vec<_>, Vec<_>) = looked.partition(|(_, looked)| looked.is_ok());
+            self.shards
+                .rise(answered.into_iter().map(|(shard, _)| shard), &connection);
+            let failed = failed
+                .into_iter()
+                .filter_map(|(shard, looked)| Some((shard, looked.err()?)));
+            if let Some(broken) = self.fall(failed)
+                && !self.shards.any_up()
+            {
+                return Err(broken);
             }
             tokio::select! {
                 () = sleep(self.settings.poll()) => {}
                 () = self.look.notified() => {}
             }
         }
+    }
+
+    /// These can't be asked; says why the last of them can't.
+    fn fall(&self, failed: impl Iterator<Item = (usize, Broken)>) -> Option<Broken> {
+        let mut last = None;
+        for (shard, broken) in failed {
+            self.shards.fall([shard], broken.meaning(), &broken);
+            last = Some(broken);
+        }
+        last
+    }
+
+    /// Looks at those that are doubtful; at that of the revocations reading does.
+    async fn look_at(&self, connection: &Connection, doubtful: &[usize]) -> Vec<(usize, Result<(), Broken>)> {
+        let others = doubtful.iter().copied().filter(|shard| *shard != COMMON);
+        let looks = others.map(async |shard| {
+            let looked = self.scripts.look(&mut connection.clone(), shard).await;
+            (shard, looked.map_err(Broken::Redis))
+        });
+        join_all(looks).await
+    }
+
+    /// Reads what has changed, after a look if there is doubt.
+    async fn read(
+        &self,
+        mut connection: Connection,
+        reading: &mut Reading,
+        doubted: bool,
+    ) -> Result<(), Broken> {
+        let began = clock::instant();
+        if doubted {
+            self.scripts.look(&mut connection, COMMON).await?;
+        }
+        if self.round(&mut connection, reading).await? {
+            self.confirmed.send_replace(Some(began));
+        }
+        Ok(())
     }
 }
 
@@ -225,25 +265,24 @@ impl Shared {
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut reading = Reading::default();
     let most = shared.settings.part_of_propagation(4);
-    let mut pause = Duration::from_millis(10);
+    let mut pause = FIRST_PAUSE;
     loop {
-        let Err(broken) = shared.follow(&mut reading).await else {
-            continue;
-        };
-        let was_up = matches!(*shared.link.borrow(), Link::Up(_));
-        let was_down = matches!(*shared.link.borrow(), Link::Down(_));
-        shared.link.send_replace(Link::Down(broken.meaning()));
-        if !was_down {
-            tracing::error!(%broken, "the shared state can't be asked: what needs it is denied");
-        }
-        pause = if was_up {
-            Duration::from_millis(10)
+        let began = clock::instant();
+        let Err(broken) = shared.follow(&mut reading).await;
+        shared.shards.fall_all(broken.meaning(), &broken);
+        // What was followed for a while is worth trying again at once.
+        let followed = clock::instant().saturating_duration_since(began) > most;
+        pause = if followed {
+            FIRST_PAUSE
         } else {
             pause.saturating_mul(2).min(most)
         };
         sleep(pause).await;
     }
 }
+
+/// After a connection was lost that had served.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
 
 impl Broken {
     fn meaning(&self) -> StateError {

@@ -1,14 +1,21 @@
 //! What is asked of Redis: each question is one script, so that it is answered whole.
+//!
+//! The keys of a question are those of one shard: see `keys`.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
-use redis::aio::MultiplexedConnection;
-use redis::{RedisResult, Script, ScriptInvocation};
+use redis::{FromRedisValue, RedisResult, ToRedisArgs};
 use uuid::Uuid;
 
+use super::connect::Connection;
+use super::keys::{COMMON, Keys};
 use crate::clock;
 use crate::state::{Id, Revocation, Secret};
+
+use script::Script;
+
+mod script;
 
 macro_rules! script {
     ($file:literal) => {
@@ -28,7 +35,8 @@ pub(super) struct Scripts {
     secret: Script,
     revoke: Script,
     changes: Script,
-    prefix: String,
+    look: Script,
+    keys: Keys,
 }
 
 /// Up to where changes have been read.
@@ -49,85 +57,86 @@ pub(super) struct Changes {
 }
 
 impl Scripts {
-    pub(super) fn new(prefix: &str) -> Self {
+    pub(super) fn new(keys: Keys) -> Self {
         Self {
             use_once: script!("use_once.lua"),
             secret: script!("secret.lua"),
             revoke: script!("revoke.lua"),
             changes: script!("changes.lua"),
-            prefix: prefix.to_owned(),
+            look: script!("look.lua"),
+            keys,
         }
     }
 
-    /// Whether an id is used for the first time, and since when the server has forgotten none.
+    /// The names of the keys.
+    pub(super) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// Whether an id is used for the first time, and since when its shard has forgotten none.
     pub(super) async fn use_once(
         &self,
-        mut connection: MultiplexedConnection,
+        connection: &mut Connection,
         id: Id,
         keep: Duration,
     ) -> RedisResult<(bool, Timestamp)> {
-        let mut name = format!("{}used:", self.prefix).into_bytes();
+        let shard = self.keys.shard_of(&id);
+        let mut name = self.keys.name(shard, "used:").into_bytes();
         name.extend(id.0);
         let keep = u64::try_from(keep.as_millis())
             .unwrap_or(u64::MAX)
             .clamp(1, LONGEST);
-        let mut question = self.begin(&self.use_once);
-        let (first, since): (bool, i64) = question.key(name).arg(keep).invoke_async(&mut connection).await?;
+        let mut question = Question::new(self, &self.use_once, shard);
+        question.key(name);
+        question.argument(keep);
+        // Who this is: a question that a cluster's client asks again, because it lost the answer, is no other one.
+        question.argument(&Uuid::now_v7().as_bytes()[..]);
+        let (first, since): (bool, i64) = question.ask(connection).await?;
         Ok((first, time(since)))
     }
 
     /// The secret of this name, which is `new` if there was none.
     pub(super) async fn secret(
         &self,
-        mut connection: MultiplexedConnection,
+        connection: &mut Connection,
         name: &str,
         new: Secret,
     ) -> RedisResult<Secret> {
-        let mut question = self.begin(&self.secret);
-        question
-            .key(format!("{}secrets", self.prefix))
-            .arg(name)
-            .arg(&new.0[..]);
-        let secret: [u8; 32] = question.invoke_async(&mut connection).await?;
-        Ok(Secret(secret))
+        let mut question = Question::new(self, &self.secret, COMMON);
+        question.key(self.keys.name(COMMON, "secrets").into_bytes());
+        question.argument(name);
+        question.argument(&new.0[..]);
+        Ok(Secret(question.ask(connection).await?))
     }
 
     /// Adds revocations, and says to which incarnation.
     pub(super) async fn revoke(
         &self,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
         revocations: &[Revocation],
     ) -> RedisResult<String> {
-        let mut question = self.begin(&self.revoke);
-        self.revocation_keys(&mut question);
+        let mut question = Question::of_revocations(self, &self.revoke);
         for revocation in revocations {
-            question
-                .arg(&revocation.id.0[..])
-                .arg(revocation.issued_until.as_millisecond())
-                .arg(revocation.keep_until.as_millisecond());
+            question.argument(&revocation.id.0[..]);
+            question.argument(revocation.issued_until.as_millisecond());
+            question.argument(revocation.keep_until.as_millisecond());
         }
-        question.invoke_async(connection).await
+        question.ask(connection).await
     }
 
     /// The next changes after a place.
-    pub(super) async fn changes(
-        &self,
-        connection: &mut MultiplexedConnection,
-        place: &Place,
-    ) -> RedisResult<Changes> {
+    pub(super) async fn changes(&self, connection: &mut Connection, place: &Place) -> RedisResult<Changes> {
         type Told = (String, i64, String, Vec<([u8; 32], i64, i64)>);
-        let mut question = self.begin(&self.changes);
-        self.revocation_keys(&mut question);
-        question
-            .arg(&place.incarnation)
-            .arg(if place.change.is_empty() {
-                "0"
-            } else {
-                &place.change
-            })
-            .arg(BATCH)
-            .arg(BEYOND.as_secs().saturating_mul(1000));
-        let (incarnation, age, change, told): Told = question.invoke_async(connection).await?;
+        let mut question = Question::of_revocations(self, &self.changes);
+        question.argument(&place.incarnation);
+        question.argument(if place.change.is_empty() {
+            "0"
+        } else {
+            &place.change
+        });
+        question.argument(BATCH);
+        question.argument(BEYOND.as_secs().saturating_mul(1000));
+        let (incarnation, age, change, told): Told = question.ask(connection).await?;
         let revocations = told.into_iter().map(|(id, issued, keep)| Revocation {
             id: Id(id),
             issued_until: time(issued),
@@ -140,19 +149,50 @@ impl Scripts {
         })
     }
 
-    /// What `head.lua` asks for.
-    fn begin<'a>(&self, script: &'a Script) -> ScriptInvocation<'a> {
-        let mut question = script.key(format!("{}head", self.prefix));
-        question
-            .arg(Uuid::now_v7().to_string())
-            .arg(clock::now().as_millisecond());
+    /// Whether the server of a shard answers, and forgets nothing on its own.
+    pub(super) async fn look(&self, connection: &mut Connection, shard: usize) -> RedisResult<()> {
+        Question::new(self, &self.look, shard).ask(connection).await
+    }
+}
+
+/// A script, its keys and its arguments.
+struct Question<'a> {
+    script: &'a Script,
+    keys: Vec<Vec<u8>>,
+    arguments: Vec<Vec<u8>>,
+}
+
+impl<'a> Question<'a> {
+    /// With what `head.lua` asks for.
+    fn new(scripts: &Scripts, script: &'a Script, shard: usize) -> Self {
+        let mut question = Self {
+            script,
+            keys: vec![scripts.keys.name(shard, "head").into_bytes()],
+            arguments: Vec::new(),
+        };
+        question.argument(Uuid::now_v7().to_string());
+        question.argument(clock::now().as_millisecond());
         question
     }
 
-    fn revocation_keys(&self, question: &mut ScriptInvocation<'_>) {
+    fn of_revocations(scripts: &Scripts, script: &'a Script) -> Self {
+        let mut question = Self::new(scripts, script, COMMON);
         for name in ["revoked", "changes", "ends"] {
-            question.key(format!("{}{name}", self.prefix));
+            question.key(scripts.keys.name(COMMON, name).into_bytes());
         }
+        question
+    }
+
+    fn key(&mut self, key: Vec<u8>) {
+        self.keys.push(key);
+    }
+
+    fn argument(&mut self, argument: impl ToRedisArgs) {
+        self.arguments.extend(argument.to_redis_args());
+    }
+
+    async fn ask<T: FromRedisValue>(self, connection: &mut Connection) -> RedisResult<T> {
+        self.script.run(connection, &self.keys, &self.arguments).await
     }
 }
 

@@ -8,13 +8,19 @@ use redis::IntoConnectionInfo as _;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-/// A Redis that replicas share: one server, not a cluster.
+/// A Redis that replicas share: one server, or a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// `redis://host:port/database`, `rediss://…` for TLS, `redis+unix:///path` for a socket. No password: see
     /// `password_file`.
     pub url: String,
+    /// Whether it is a cluster, which `url` is one server of. Default: false.
+    #[serde(default)]
+    pub cluster: bool,
+    /// More servers of the cluster, as `url`: asked for the others where that one doesn't answer. Default: none.
+    #[serde(default)]
+    pub seeds: Vec<String>,
     /// What each key begins with: deployments that share a Redis and nothing else have different ones.
     /// Default: `mcp-authz:`.
     #[serde(default = "default_prefix")]
@@ -43,22 +49,17 @@ impl Settings {
     /// What is wrong with them: the key, and why.
     #[must_use]
     pub fn unsound(&self) -> Option<(&'static str, String)> {
-        let url = match Url::parse(&self.url) {
-            Ok(url) => url,
-            Err(error) => return Some(("url", error.to_string())),
-        };
-        if !["redis", "rediss", "redis+unix"].contains(&url.scheme()) {
-            let message = format!("`{}` is none of redis, rediss, redis+unix", url.scheme());
+        if let Some(message) = self.unsound_url(&self.url) {
             return Some(("url", message));
         }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Some(("url", "a password is no part of it".to_owned()));
+        if let Some(message) = self.seeds.iter().find_map(|url| self.unsound_url(url)) {
+            return Some(("seeds", message));
         }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Some(("url", "it has a query or a fragment".to_owned()));
+        if !self.cluster && !self.seeds.is_empty() {
+            return Some(("seeds", "one server has none: set `cluster`".to_owned()));
         }
-        if self.url.as_str().into_connection_info().is_err() {
-            return Some(("url", "it names no host, or no database by its number".to_owned()));
+        if self.cluster && self.prefix.contains(['{', '}']) {
+            return Some(("prefix", "a cluster takes braces for a hash tag".to_owned()));
         }
         if self.ca_file.is_some() && !self.is_tls() {
             return Some(("ca_file", "without `rediss` there is no TLS".to_owned()));
@@ -77,6 +78,30 @@ impl Settings {
             ));
         }
         None
+    }
+
+    fn unsound_url(&self, text: &str) -> Option<String> {
+        let url = match Url::parse(text) {
+            Ok(url) => url,
+            Err(error) => return Some(error.to_string()),
+        };
+        if !["redis", "rediss", "redis+unix"].contains(&url.scheme()) {
+            return Some(format!("`{}` is none of redis, rediss, redis+unix", url.scheme()));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Some("a password is no part of it".to_owned());
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Some("it has a query or a fragment".to_owned());
+        }
+        if text.into_connection_info().is_err() {
+            return Some("it names no host, or no database by its number".to_owned());
+        }
+        if self.cluster && (url.scheme() == "redis+unix" || !matches!(url.path(), "" | "/" | "/0")) {
+            return Some("a cluster has neither a socket nor a database of another number".to_owned());
+        }
+        let same = Url::parse(&self.url).is_ok_and(|first| first.scheme() == url.scheme());
+        (!same).then(|| "it is reached in another way than `url`".to_owned())
     }
 
     pub(super) fn is_tls(&self) -> bool {

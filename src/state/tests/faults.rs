@@ -272,6 +272,28 @@ fn settings_that_can_not_work_are_named() {
         of(|settings| settings.user = Some("mcp-authz".to_owned())),
         Some("user")
     );
+    assert_eq!(of(|settings| settings.cluster = true), None);
+    assert_eq!(
+        of(|settings| {
+            settings.cluster = true;
+            settings.prefix = "{mine}:".to_owned();
+        }),
+        Some("prefix")
+    );
+    let seeds = |seed: &str| {
+        let mut settings = settings("redis://redis.example");
+        settings.cluster = true;
+        settings.seeds = vec![seed.to_owned()];
+        settings.unsound().map(|(key, _)| key)
+    };
+    assert_eq!(seeds("redis://other.example:6380"), None);
+    assert_eq!(seeds("rediss://other.example"), Some("seeds"));
+    assert_eq!(seeds("redis://other.example/1"), Some("seeds"));
+    assert_eq!(seeds("redis+unix:///socket"), Some("seeds"));
+    assert_eq!(
+        of(|settings| settings.seeds = vec!["redis://other.example".to_owned()]),
+        Some("seeds")
+    );
     assert_eq!(of(|settings| settings.timeout = Duration::ZERO), Some("timeout"));
     assert_eq!(
         of(|settings| settings.propagation = settings.timeout),

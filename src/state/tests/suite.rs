@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use tokio::task::JoinSet;
 
+use super::cluster::Cluster;
 use super::*;
 
 /// Two replicas that share a store. In memory they are one.
@@ -31,6 +32,15 @@ impl World {
             _server: Some(server),
         }
     }
+
+    fn cluster(prefix: &str) -> Self {
+        let cluster = Cluster::shared();
+        Self {
+            here: cluster.replica(prefix),
+            there: cluster.replica(prefix),
+            _server: None,
+        }
+    }
 }
 
 macro_rules! of_every_store {
@@ -45,6 +55,12 @@ macro_rules! of_every_store {
             $(#[tokio::test]
             async fn $name() {
                 super::$name(super::World::redis()).await;
+            })*
+        }
+        mod cluster {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(super::World::cluster(stringify!($name))).await;
             })*
         }
     };
@@ -73,7 +89,7 @@ async fn an_id_that_was_used_here_is_known_there(world: World) {
     );
     assert_eq!(world.there.use_once(id(1), MINUTE, soon()).await, Ok(Used::Again));
     assert_eq!(world.here.use_once(id(1), MINUTE, soon()).await, Ok(Used::Again));
-    let other = world.there.use_once(id(2), MINUTE, soon()).await;
+    let other = world.there.use_once(id(257), MINUTE, soon()).await;
     assert_eq!(
         other,
         Ok(Used::First { remembers_since }),
