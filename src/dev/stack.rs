@@ -150,6 +150,18 @@ impl Stack {
     /// # Errors
     /// [`StackError`]; what had been started is stopped.
     pub async fn start_at(settings: &Settings, ports: Ports) -> Result<Self, StackError> {
+        Self::started(settings, ports, "/ready").await
+    }
+
+    /// The same for an mcp-authz whose issuers are down: it answers, and says that it isn't ready.
+    ///
+    /// # Errors
+    /// [`StackError`]; what had been started is stopped.
+    pub async fn start_unready(settings: &Settings, ports: Ports) -> Result<Self, StackError> {
+        Self::started(settings, ports, "/health").await
+    }
+
+    async fn started(settings: &Settings, ports: Ports, until: &str) -> Result<Self, StackError> {
         let directory = make(&settings.directory)?;
         let pki = make(&directory.join("pki"))?;
         let authority = certificates(&pki, settings.trust_domain.as_deref())?;
@@ -166,7 +178,7 @@ impl Stack {
         stack.start_servers(settings)?;
         stack.start_authz(settings)?;
         stack.start_envoy(settings, &pki)?;
-        stack.ready().await?;
+        stack.ready(until).await?;
         Ok(stack)
     }
 
@@ -297,7 +309,7 @@ impl Stack {
         Ok(())
     }
 
-    async fn ready(&mut self) -> Result<(), StackError> {
+    async fn ready(&mut self, until: &str) -> Result<(), StackError> {
         let Ports {
             listener,
             admin,
@@ -309,7 +321,7 @@ impl Stack {
         let questions = [
             (workbench, "/health"),
             (info, "/health"),
-            (http, "/ready"),
+            (http, until),
             (admin, "/ready"),
         ];
         for (part, (port, path)) in self.parts.iter_mut().zip(questions) {

@@ -102,6 +102,25 @@ impl Realm {
             .map(drop)
     }
 
+    /// Adds a client, as the realm's file would have it.
+    ///
+    /// # Errors
+    /// [`KeycloakError`], also if there is one of that `clientId`.
+    pub async fn add_client(&self, client: &Value) -> Result<(), KeycloakError> {
+        self.administer(Method::POST, "clients", Some(client))
+            .await
+            .map(drop)
+    }
+
+    /// Gives the realm another URL, as behind a proxy: its `iss` and all endpoints in its metadata begin with it.
+    ///
+    /// # Errors
+    /// [`KeycloakError`].
+    pub async fn move_behind(&self, proxy: &str) -> Result<(), KeycloakError> {
+        let change = json!({ "attributes": { "frontendUrl": proxy } });
+        self.administer(Method::PUT, "", Some(&change)).await.map(drop)
+    }
+
     /// Ends all sessions of a user, named by id.
     ///
     /// # Errors

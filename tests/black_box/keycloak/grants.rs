@@ -1,14 +1,12 @@
 //! Tokens by other grants than a login: of a service's own account, exchanged for an agent, refreshed.
 
-use std::path::Path;
-
 use mcp_authz::dev::keycloak::{Client, Grant, Realm};
 use serde_json::{Value, json};
 
-use super::read;
+use super::{policies_with, read};
 use crate::parts::caller::TRUSTED;
 use crate::parts::keycloak::{self, Ground, bearing, decoded, denied};
-use crate::parts::{audit, copy, repository, run, temporary};
+use crate::parts::{audit, run};
 
 const BACKEND: Client<'_> = Client::Secret("mcp-backend", "only-for-the-demo");
 
@@ -54,28 +52,20 @@ async fn for_exchange(realm: &Realm) -> String {
     realm.user("alice", "agents").await.unwrap().access_token
 }
 
-/// The default policies, and one for the backend as an agent: it may read.
-fn policies(directory: &Path, issuer: &str) {
-    let _ = std::fs::remove_dir_all(directory);
-    copy(&repository().join("policies"), directory);
-    let policy = format!(
-        "@id(\"backend-reads-for-people\")\n@reason(\"The backend may read for whom it acts\")\n\
-         permit (principal == Agent::\"{issuer}#client:mcp-backend\", action in Action::\"read\", resource);\n"
-    );
-    std::fs::write(directory.join("backend.cedar"), policy).unwrap();
-}
-
 #[test]
 fn whom_a_token_was_exchanged_for_is_asked_too_and_gets_no_scope_beyond_its_own() {
     run(async {
-        let directory = temporary("keycloak-exchange-policies");
         let Ground { realm, stack } = keycloak::own("exchange", |configuration| {
             let issuer = &mut configuration["identity"]["issuers"][0];
-            policies(&directory, issuer["issuer"].as_str().unwrap());
+            let agent = format!("{}#client:mcp-backend", issuer["issuer"].as_str().unwrap());
+            let policy = format!(
+                "@id(\"backend-reads-for-people\")\n@reason(\"The backend may read for whom it acts\")\n\
+                 permit (principal == Agent::\"{agent}\", action in Action::\"read\", resource);\n"
+            );
             issuer["clients"] = json!({ "mcp-backend": {
                 "actor": true, "max_scopes": ["workbench"],
             } });
-            configuration["policies"] = json!({ "directory": directory });
+            configuration["policies"] = policies_with("exchange", &policy);
             configuration["servers"][0]["require"] = json!(["user", "workload", "actor"]);
         })
         .await;
