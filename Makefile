@@ -7,9 +7,10 @@ CARGO ?= cargo
 help: ## What there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: tools ## A cast of people and agents, through a real Envoy, then your own calls (ONCE=1: only the cast)
+demo: tools ## People and agents, through a real Envoy, then your own calls (ONCE=1: no more; KEYCLOAK=1: ten agents log in there)
+	$(if $(KEYCLOAK),@scripts/tools.sh --keycloak)
 	$(CARGO) build --release --bin mcp-authz
-	target/release/mcp-authz demo $(if $(ONCE),--once)
+	target/release/mcp-authz demo $(if $(KEYCLOAK),--keycloak) $(if $(ONCE),--once)
 
 test: tools ## All tests, with the real Envoy, Keycloak and official MCP clients
 	scripts/tools.sh --clients --keycloak

@@ -1,5 +1,7 @@
 //! A real MCP client with an identity of its own: rmcp over mutual TLS.
 
+use http::HeaderMap;
+use http::header::WWW_AUTHENTICATE;
 use rmcp::model::CallToolRequestParams;
 use rmcp::service::{ClientInitializeError, RunningService, ServiceError};
 use rmcp::transport::streamable_http_client::{
@@ -43,6 +45,27 @@ pub fn single_meta() -> Value {
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientCapabilities": {},
     })
+}
+
+/// One call without a session, with these header fields, over whatever connection.
+pub async fn single(
+    http: &reqwest::Client,
+    url: &str,
+    tool: &str,
+    arguments: &Value,
+    fields: HeaderMap,
+) -> Answer {
+    let mut request = http.post(url).header("mcp-name", tool);
+    for (name, value) in SINGLE_CALL {
+        request = request.header(name, value);
+    }
+    let call = single_call(1, tool, arguments).to_string();
+    match request.headers(fields).body(call).send().await {
+        Ok(response) => of_http(response).await,
+        Err(error) => Answer::Failed {
+            error: with_sources(&error),
+        },
+    }
 }
 
 /// Why there is no client.
@@ -156,23 +179,7 @@ impl Session {
     pub async fn call(&self, tool: &str, arguments: Map<String, Value>) -> Answer {
         let params = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments);
         match self.0.call_tool(params).await {
-            Ok(result) => {
-                let text = result
-                    .content
-                    .iter()
-                    .filter_map(|block| block.as_text())
-                    .map(|text| text.text.as_str());
-                let seen = result
-                    .meta
-                    .as_ref()
-                    .and_then(|meta| meta.get(SEEN))
-                    .and_then(Value::as_object);
-                Answer::Result {
-                    text: text.collect::<Vec<_>>().join("\n"),
-                    is_error: result.is_error == Some(true),
-                    seen: seen.cloned().unwrap_or_default(),
-                }
-            }
+            Ok(result) => answered(&serde_json::to_value(&result).unwrap_or_default()),
             Err(error) => not_called(&error),
         }
     }
@@ -214,6 +221,49 @@ fn not_called(error: &ServiceError) -> Answer {
         other => Answer::Failed {
             error: other.to_string(),
         },
+    }
+}
+
+async fn of_http(response: reqwest::Response) -> Answer {
+    let status = response.status();
+    if let Some(challenge) = response.headers().get(WWW_AUTHENTICATE) {
+        return Answer::Challenged {
+            challenge: String::from_utf8_lossy(challenge.as_bytes()).into_owned(),
+        };
+    }
+    let text = response.text().await.unwrap_or_default();
+    // JSON, or the last event of a stream.
+    let json = text.rsplit("data: ").next().unwrap_or_default();
+    let message: Value = serde_json::from_str(json.trim()).unwrap_or_default();
+    match (message.get("result"), message.get("error")) {
+        (Some(result), None) => answered(result),
+        (None, Some(error)) => match serde_json::from_value(error.clone()) {
+            Ok(error) => rpc(&error),
+            Err(error) => Answer::Failed {
+                error: error.to_string(),
+            },
+        },
+        _ => Answer::Failed {
+            error: format!("{status}: {text}"),
+        },
+    }
+}
+
+/// A tool's result.
+fn answered(result: &Value) -> Answer {
+    let content = result.get("content").and_then(Value::as_array);
+    let text = content
+        .into_iter()
+        .flatten()
+        .filter_map(|block| block.get("text")?.as_str());
+    let seen = result
+        .get("_meta")
+        .and_then(|meta| meta.get(SEEN))
+        .and_then(Value::as_object);
+    Answer::Result {
+        text: text.collect::<Vec<_>>().join("\n"),
+        is_error: result.get("isError") == Some(&Value::Bool(true)),
+        seen: seen.cloned().unwrap_or_default(),
     }
 }
 

@@ -2,17 +2,21 @@
 
 use serde_json::{Map, Value};
 
-use super::client::{self, Answer, ClientError, Session};
+use super::agents::{AgentError, WorldError};
+use super::client::{self, ClientError, Session};
 use super::issuer::DevIssuerError;
 use super::mint::Mint;
 use super::pki::Authority;
 use super::stack::{Stack, StackError};
 
+pub mod agents;
 pub mod cast;
 mod journal;
+mod played;
 
-use cast::{Agent, Expected, Scene, Token};
+use cast::{Agent, Scene, Token};
 pub use journal::{Entry, Journal, Tail};
+pub use played::{Expected, Played};
 
 /// How long the tokens of the demo live, in seconds: longer than anybody looks at it.
 const TOKEN_LIFETIME: i64 = 12 * 3600;
@@ -29,6 +33,12 @@ pub enum DemoError {
     /// A token can't be issued.
     #[error(transparent)]
     Token(#[from] DevIssuerError),
+    /// What the agents need isn't there.
+    #[error(transparent)]
+    World(#[from] WorldError),
+    /// An agent can't do what it is to do.
+    #[error(transparent)]
+    Agent(#[from] AgentError),
     /// The audit or a log can't be read.
     #[error("can't read `{path}`: {source}")]
     Read {
@@ -37,17 +47,6 @@ pub enum DemoError {
         /// Why.
         source: std::io::Error,
     },
-}
-
-/// What came of a scene.
-#[derive(Debug)]
-pub struct Played {
-    /// What was tried.
-    pub scene: &'static Scene,
-    /// What the client saw.
-    pub answer: Answer,
-    /// What the audit says of it; nothing of a connection that never was.
-    pub entry: Option<Entry>,
 }
 
 /// Plays one scene: connects as this agent for this user, calls, and looks up what was recorded.
@@ -81,7 +80,20 @@ pub async fn play(stack: &Stack, journal: &mut Journal, scene: &'static Scene) -
         Expected::NoConnection => None,
         _ => journal.decision(scene.tool).await?,
     };
-    Ok(Played { scene, answer, entry })
+    Ok(Played {
+        user: scene.user.name.to_owned(),
+        who: scene.user.name.to_owned(),
+        note: scene.note(),
+        agent: scene.agent.name(),
+        tier: scene.agent.tier().to_owned(),
+        server: scene.server,
+        tool: scene.tool,
+        arguments: scene.arguments(),
+        expected: scene.expected,
+        answer,
+        entry,
+        actor: None,
+    })
 }
 
 /// The token that a scene's user brings.
@@ -108,54 +120,17 @@ pub fn token(stack: &Stack, scene: &Scene) -> Result<Option<String>, DemoError> 
     Ok(Some(stack.issuer.mint(&mint, crate::clock::now())?))
 }
 
-impl Played {
-    /// Whether it came as the policies of this repository have it.
-    #[must_use]
-    pub fn as_expected(&self) -> bool {
-        let recorded = self
-            .entry
-            .as_ref()
-            .map(|entry| (entry.outcome.as_str(), entry.reason.as_deref()));
-        match (self.scene.expected, &self.answer) {
-            (Expected::Allowed, Answer::Result { is_error, seen, .. }) => {
-                // Both sides of the gateway must agree on who it was and which decision let it through.
-                let header = |name: &str| {
-                    seen.get(name)
-                        .and_then(|values| values.get(0))
-                        .and_then(Value::as_str)
-                };
-                !is_error
-                    && matches!(recorded, Some(("allowed", _)))
-                    && header("x-mcp-user") == Some(self.scene.user.name)
-                    && header("x-mcp-decision-id") == self.decision_id()
-            }
-            (Expected::Denied { code, reason }, Answer::Error { code: told, data, .. }) => {
-                *told == code
-                    && recorded == Some(("denied", Some(reason)))
-                    && data.get("decision_id").and_then(Value::as_str) == self.decision_id()
-            }
-            (Expected::Challenged { reason }, Answer::Challenged { .. }) => {
-                recorded == Some(("denied", Some(reason)))
-            }
-            (Expected::NoConnection, Answer::Failed { .. }) => true,
-            _ => false,
+impl Scene {
+    /// What people should know of the user, or of the token.
+    fn note(&self) -> String {
+        match self.token {
+            Token::Valid => self.user.title.to_owned(),
+            Token::None => "without a token".to_owned(),
+            Token::Expired => "expired token".to_owned(),
+            Token::For(server) => format!("token for {server}"),
         }
     }
 
-    /// The decision's id, as recorded.
-    #[must_use]
-    pub fn decision_id(&self) -> Option<&str> {
-        self.entry.as_ref().map(|entry| entry.decision_id.as_str())
-    }
-
-    /// Whether the call reached the server and did its work.
-    #[must_use]
-    pub fn allowed(&self) -> bool {
-        matches!(self.answer, Answer::Result { .. })
-    }
-}
-
-impl Scene {
     /// The call's arguments; the cast's are all objects, which a test sees to.
     #[must_use]
     pub fn arguments(&self) -> Map<String, Value> {

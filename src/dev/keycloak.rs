@@ -135,13 +135,15 @@ impl Keycloak {
     /// # Errors
     /// [`KeycloakError::Refused`], as when there is one of that name already.
     pub async fn realm(&self, places: &realm::Places) -> Result<Realm, KeycloakError> {
+        let configuration = realm::configuration(places)?;
         let realm = Realm::new(
             self.ports,
             self.http.clone(),
             self.password.clone(),
             &places.realm,
+            realm::Credentials::of(&configuration),
         );
-        realm.import(&realm::configuration(places)?).await?;
+        realm.import(&configuration).await?;
         Ok(realm)
     }
 

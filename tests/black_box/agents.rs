@@ -336,7 +336,7 @@ fn a_token_that_is_bound_to_no_key_or_to_no_agent_opens_nothing_to_agents() {
             ..Proof::default()
         };
         let proof = agent.key().proof(&proof, clock::now()).unwrap();
-        let backend = Client::Secret("mcp-backend", "only-for-the-demo");
+        let backend = Client::Secret("mcp-backend", realm.secret("mcp-backend").unwrap());
         let own = realm
             .tokens(backend, Grant::ClientCredentials, "workbench", Some(&proof))
             .await

@@ -7,9 +7,9 @@ use serde_json::json;
 
 use crate::dev::client;
 use crate::dev::demo::cast::{
-    ADA, ASSISTANT, Agent, CARL, CRAWLER, DAN, Expected, HELPER, NEWCOMER, PIA, Scene, Token, VERA,
+    ADA, ASSISTANT, Agent, CARL, CRAWLER, DAN, HELPER, NEWCOMER, PIA, Scene, Token, VERA,
 };
-use crate::dev::demo::{self, DemoError};
+use crate::dev::demo::{self, DemoError, Expected};
 use crate::dev::pki;
 use crate::dev::stack::{SERVERS, Stack, StackError};
 

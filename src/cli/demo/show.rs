@@ -6,8 +6,7 @@ use serde_json::{Value, json};
 use crate::cli::Terminal;
 use crate::decide::Reason;
 use crate::dev::client::Answer;
-use crate::dev::demo::cast::{Scene, Token};
-use crate::dev::demo::{Entry, Played};
+use crate::dev::demo::{Entry, Expected, Played};
 
 /// The width where there is no terminal to ask.
 const WIDTH: u16 = 146;
@@ -22,14 +21,10 @@ pub(super) fn table(played: &[Played], terminal: Terminal) -> Table {
     }
     let dim = terminal.colors();
     for played in played {
-        let scene = played.scene;
-        let calls = format!("{}/{}\n{}", scene.server, scene.tool, arguments(scene));
+        let calls = format!("{}/{}\n{}", played.server, played.tool, arguments(played));
         table.add_row(vec![
-            Cell::new(told(&who(scene), dim)),
-            Cell::new(told(
-                &format!("{}\n{}", scene.agent.name(), scene.agent.tier()),
-                dim,
-            )),
+            Cell::new(told(&format!("{}\n{}", played.who, played.note), dim)),
+            Cell::new(told(&format!("{}\n{}", played.agent, played.tier), dim)),
             Cell::new(told(&calls, dim)),
             mark(played),
             Cell::new(told(&why(played), dim)),
@@ -64,11 +59,17 @@ pub(super) fn summary(played: &[Played]) -> String {
         return format!("{allowed} calls allowed, {denied} denied: every answer as expected.");
     }
     let told = unexpected.iter().map(|played| {
-        let Played { scene, answer, entry } = played;
-        let (user, agent) = (scene.user.name, scene.agent.name());
-        let call = format!("{}/{}", scene.server, scene.tool);
-        let expected = scene.expected;
-        format!("  {user} through {agent}, {call}: expected {expected:?}, got {answer:?}, recorded {entry:?}")
+        let Played {
+            user,
+            agent,
+            server,
+            tool,
+            expected,
+            answer,
+            entry,
+            ..
+        } = played;
+        format!("  {user} through {agent}, {server}/{tool}: expected {expected:?}, got {answer:?}, recorded {entry:?}")
     });
     let told: Vec<String> = told.collect();
     let heading = format!("{} of {} answers are not as expected:", told.len(), played.len());
@@ -79,11 +80,12 @@ pub(super) fn summary(played: &[Played]) -> String {
 pub(super) fn rows(played: &[Played]) -> Vec<Value> {
     let row = |played: &Played| {
         json!({
-            "user": played.scene.user.name,
-            "agent": played.scene.agent.name(),
-            "tier": played.scene.agent.tier(),
-            "tool": format!("{}/{}", played.scene.server, played.scene.tool),
-            "arguments": played.scene.arguments(),
+            "user": played.user,
+            "note": played.note,
+            "agent": played.agent,
+            "tier": played.tier,
+            "tool": format!("{}/{}", played.server, played.tool),
+            "arguments": played.arguments,
             "allowed": played.allowed(),
             "reason": played.entry.as_ref().and_then(|entry| entry.reason.as_deref()),
             "decision_id": played.decision_id(),
@@ -93,19 +95,9 @@ pub(super) fn rows(played: &[Played]) -> Vec<Value> {
     played.iter().map(row).collect()
 }
 
-fn who(scene: &Scene) -> String {
-    let name = scene.user.name;
-    match scene.token {
-        Token::Valid => format!("{name}\n{}", scene.user.title),
-        Token::None => format!("{name}\nwithout a token"),
-        Token::Expired => format!("{name}\nexpired token"),
-        Token::For(server) => format!("{name}\ntoken for {server}"),
-    }
-}
-
 /// As people write them: `path=/srv/work/hello.txt, create=true`.
-fn arguments(scene: &Scene) -> String {
-    let told = scene.arguments().into_iter().map(|(name, value)| match value {
+fn arguments(played: &Played) -> String {
+    let told = played.arguments.iter().map(|(name, value)| match value {
         Value::String(text) => format!("{name}={text}"),
         other => format!("{name}={other}"),
     });
@@ -131,6 +123,9 @@ fn why(played: &Played) -> String {
         (Answer::Challenged { .. }, Some(entry)) => {
             let reason = entry.reason.as_deref().unwrap_or_default();
             format!("{reason}\n{}", meaning(reason).unwrap_or_default())
+        }
+        (_, None) if played.expected == Expected::NoToken => {
+            "refused by Keycloak\nnobody whom it knows logs in with such an SVID".to_owned()
         }
         (_, None) => "refused by the gateway\nno authority that it trusts signed the certificate".to_owned(),
         (Answer::Failed { error }, Some(_)) => error.clone(),

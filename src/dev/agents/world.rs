@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Agent, AgentError, Named};
 use crate::clock;
-use crate::dev::client::{SINGLE_CALL, single_call};
+use crate::dev::client::{self, Answer};
 use crate::dev::dpop::BoundClient;
 use crate::dev::keycloak::{Keycloak, KeycloakError, Realm, realm};
 use crate::dev::part::PartError;
@@ -42,9 +42,6 @@ pub enum WorldError {
     /// The first agent can't log in.
     #[error(transparent)]
     Agent(#[from] AgentError),
-    /// The gateway can't be asked.
-    #[error("the gateway can't be asked: {0}")]
-    Http(#[from] reqwest::Error),
     /// Proofs are never taken.
     #[error("no proof is taken, a minute after the start")]
     Forgotten,
@@ -80,6 +77,7 @@ impl World {
             authz: format!("http://127.0.0.1:{}", ports.http),
             bundle: format!("{}/bundle", bundle.url()),
             passwords: true,
+            fresh: true,
         };
         let realm = keycloak.realm(&places).await?;
         let mut configuration = configuration(&ports, &realm.issuer());
@@ -89,10 +87,12 @@ impl World {
             trust_domain: Some(Arc::clone(&domain)),
             ..settings
         };
+        let mut stack = Stack::start_at(&settings, ports).await?;
+        without_issuer(&mut stack)?;
         let world = Self {
             realm,
             domain,
-            stack: Stack::start_at(&settings, ports).await?,
+            stack,
             _bundle: bundle,
         };
         world.remembers().await?;
@@ -124,18 +124,29 @@ impl World {
 
     async fn forgotten(&self, agent: &Agent, client: &BoundClient) -> Result<bool, WorldError> {
         let url = self.stack.url("workbench");
-        let tool = "fs_read";
-        let call = single_call(1, tool, &json!({ "path": "/srv/work/hello.txt" }));
-        let mut request = agent.http().post(&url).header("mcp-name", tool);
-        for (name, value) in SINGLE_CALL {
-            request = request.header(name, value);
-        }
         let fields = client.fields("POST", &url).map_err(AgentError::from)?;
-        let request = request.headers(fields.into_iter().collect());
-        let answer = request.body(call.to_string()).send().await?;
-        let unavailable = answer.status() == http::StatusCode::SERVICE_UNAVAILABLE;
-        Ok(unavailable && answer.text().await?.contains("replays_forgotten"))
+        let arguments = json!({ "path": "/srv/work/hello.txt" });
+        let answer = client::single(
+            agent.http(),
+            &url,
+            "fs_read",
+            &arguments,
+            fields.into_iter().collect(),
+        );
+        Ok(match answer.await {
+            Answer::Error { data, .. } => data
+                .get("reason")
+                .is_some_and(|reason| reason == "replays_forgotten"),
+            _ => false,
+        })
     }
+}
+
+/// Nobody takes tokens of the dev issuer here: it goes, and so does its key.
+fn without_issuer(stack: &mut Stack) -> Result<(), StackError> {
+    stack.stop_issuer();
+    let path = stack.directory.join("issuer");
+    std::fs::remove_dir_all(&path).map_err(|source| StackError::File { path, source })
 }
 
 /// Both servers take calls of agents alone, with tokens of this issuer that are bound to a key.

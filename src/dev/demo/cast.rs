@@ -1,5 +1,7 @@
 //! Who plays, and what each scene must come to under the default policies.
 
+use super::Expected;
+
 /// A person, as the issuer knows them.
 #[derive(Debug, PartialEq, Eq)]
 pub struct User {
@@ -43,27 +45,6 @@ pub enum Token {
     Expired,
     /// It was issued for another server.
     For(&'static str),
-}
-
-/// What must come of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Expected {
-    /// The server's own answer.
-    Allowed,
-    /// A JSON-RPC error.
-    Denied {
-        /// Its code.
-        code: i32,
-        /// The reason's code, as recorded.
-        reason: &'static str,
-    },
-    /// A challenge: another token would do.
-    Challenged {
-        /// The reason's code, as recorded.
-        reason: &'static str,
-    },
-    /// The gateway doesn't even talk.
-    NoConnection,
 }
 
 /// One call.

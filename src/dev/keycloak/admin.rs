@@ -6,6 +6,7 @@ use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard};
 
+use super::realm::Credentials;
 use super::{ADMINISTRATOR, KeycloakError, Ports};
 
 /// A realm of a running Keycloak.
@@ -15,12 +16,20 @@ pub struct Realm {
     http: Client,
     password: String,
     name: String,
+    credentials: Arc<Credentials>,
     login: Arc<Mutex<()>>,
 }
 
 impl Realm {
-    pub(super) fn new(ports: Ports, http: Client, password: String, name: &str) -> Self {
+    pub(super) fn new(
+        ports: Ports,
+        http: Client,
+        password: String,
+        name: &str,
+        credentials: Credentials,
+    ) -> Self {
         Self {
+            credentials: Arc::new(credentials),
             ports,
             http,
             password,
@@ -45,6 +54,17 @@ impl Realm {
     #[must_use]
     pub fn issuer(&self) -> String {
         self.ports.issuer(&self.name)
+    }
+
+    /// The password of one of its users; none of somebody whom it was not made with.
+    pub(super) fn password(&self, user: &str) -> &str {
+        self.credentials.passwords.get(user).map_or("", String::as_str)
+    }
+
+    /// The secret of one of its clients, if it has one.
+    #[must_use]
+    pub fn secret(&self, client: &str) -> Option<&str> {
+        self.credentials.secrets.get(client).map(String::as_str)
     }
 
     pub(super) fn http(&self) -> &Client {

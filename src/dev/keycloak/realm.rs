@@ -1,9 +1,15 @@
 //! The shipped `compose/keycloak/realm-mcp.json` at other places.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 /// The realm as it is shipped, for the URLs of `compose/`.
 pub const SHIPPED: &str = include_str!("../../../compose/keycloak/realm-mcp.json");
+
+/// Where a user has the password.
+const PASSWORD: &str = "/credentials/0/value";
 
 /// The client of [`Places::passwords`].
 pub const PASSWORDS: &str = "passwords";
@@ -25,6 +31,29 @@ pub struct Places {
     /// Whether there is a client that trades a name and a password for tokens: for tests, where nobody looks at a login
     /// page.
     pub passwords: bool,
+    /// Whether people and clients get new passwords and secrets, instead of those of the file that anybody can read.
+    pub fresh: bool,
+}
+
+/// What proves who people and clients are, as a realm was made with it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Credentials {
+    pub(super) passwords: BTreeMap<String, String>,
+    pub(super) secrets: BTreeMap<String, String>,
+}
+
+impl Credentials {
+    /// Those that a realm's configuration says.
+    pub(super) fn of(realm: &Value) -> Self {
+        let list = |name: &str| realm.get(name).and_then(Value::as_array).into_iter().flatten();
+        let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+        let password = |user: &Value| Some((text(user.get("username"))?, text(user.pointer(PASSWORD))?));
+        let secret = |client: &Value| Some((text(client.get("clientId"))?, text(client.get("secret"))?));
+        Self {
+            passwords: list("users").filter_map(password).collect(),
+            secrets: list("clients").filter_map(secret).collect(),
+        }
+    }
 }
 
 /// A text that the shipped realm was expected to have.
@@ -74,10 +103,25 @@ fn moved(shipped: &str, places: &Places) -> Result<Value, Unexpected> {
             user.remove("id");
         }
     }
+    if places.fresh {
+        refresh(&mut realm);
+    }
     if let Some(members) = realm.as_object_mut() {
         members.insert("realm".to_owned(), json!(places.realm));
     }
     Ok(realm)
+}
+
+/// Gives everybody who has a password or a secret another one.
+fn refresh(realm: &mut Value) {
+    for (list, place) in [("users", PASSWORD), ("clients", "/secret")] {
+        let list = realm.get_mut(list).and_then(Value::as_array_mut);
+        for one in list.into_iter().flatten() {
+            if let Some(value) = one.pointer_mut(place) {
+                *value = Uuid::now_v7().to_string().into();
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -92,7 +136,25 @@ mod tests {
             authz: "http://127.0.0.1:2".to_owned(),
             bundle: "http://127.0.0.1:3/bundle".to_owned(),
             passwords: true,
+            fresh: false,
         }
+    }
+
+    #[test]
+    fn a_fresh_realm_has_nothing_of_what_is_secret_in_the_shipped_one() {
+        let fresh = Places {
+            fresh: true,
+            ..places()
+        };
+        let configuration = configuration(&fresh).unwrap();
+        assert!(!configuration.to_string().contains("only-for-the-demo"));
+        let (new, old) = (
+            Credentials::of(&configuration),
+            Credentials::of(&moved(SHIPPED, &places()).unwrap()),
+        );
+        assert_eq!(old.passwords["alice"], "alice-only-for-the-demo");
+        assert!(new.passwords.keys().eq(old.passwords.keys()));
+        assert!(new.secrets.len() > 2 && new.secrets.keys().eq(old.secrets.keys()));
     }
 
     #[test]

@@ -76,13 +76,12 @@ impl Realm {
         })
     }
 
-    /// The tokens of a user of the shipped realm, whose password is as the file has it.
+    /// The tokens of a user that the realm was made with.
     ///
     /// # Errors
     /// [`KeycloakError::Refused`], also where the realm wasn't made with [`realm::Places::passwords`].
     pub async fn user(&self, user: &str, scope: &str) -> Result<Tokens, KeycloakError> {
-        let password = format!("{user}-only-for-the-demo");
-        let grant = Grant::Password(user, &password);
+        let grant = Grant::Password(user, self.password(user));
         let _one_at_a_time = self.login().await;
         self.tokens(Client::Public(realm::PASSWORDS), grant, scope, None)
             .await

@@ -73,6 +73,7 @@ pub(crate) fn places(realm: &str, ports: &stack::Ports) -> realm::Places {
         authz: format!("http://127.0.0.1:{}", ports.http),
         bundle: "https://localhost:1/".to_owned(),
         passwords: true,
+        fresh: false,
     }
 }
 
