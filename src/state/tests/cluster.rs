@@ -1,38 +1,48 @@
 //! A real Redis Cluster: three primaries, each with a replica where a test wants one to take over.
 
 use std::collections::BTreeMap;
-use std::process::Command;
-use std::sync::OnceLock;
+use std::fs::File;
+use std::net::TcpListener;
+use std::process::{Child, Command};
+use std::sync::atomic::AtomicU32;
+use std::sync::{Mutex, Weak};
 
 use super::*;
-use crate::dev::part::{Part, free_ports};
 
-/// The servers of a cluster on loopback; they end when this is dropped, or the process ends.
+/// The servers of a cluster on loopback.
 pub(super) struct Cluster {
     _folder: tempfile::TempDir,
-    _parts: Vec<Part>,
+    children: Vec<Child>,
     ports: Vec<u16>,
 }
 
 impl Cluster {
     /// Three primaries for all tests that do them no harm: each has a prefix of its own.
-    pub(super) fn shared() -> &'static Self {
-        static SHARED: OnceLock<Cluster> = OnceLock::new();
-        SHARED.get_or_init(|| Self::start(0))
+    pub(super) fn shared() -> Arc<Self> {
+        static SHARED: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
+        let mut shared = SHARED.lock().unwrap();
+        shared.upgrade().unwrap_or_else(|| {
+            let cluster = Arc::new(Self::start(0));
+            *shared = Arc::downgrade(&cluster);
+            cluster
+        })
     }
 
     fn start(replicas: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let free = free_ports::<12>().unwrap();
-        let (ports, buses) = free.split_at(6);
-        let ports = ports[..3 * (replicas + 1)].to_vec();
-        let start = |(port, bus): (&u16, &u16)| {
+        let ports: Vec<u16> = (0..3 * (replicas + 1)).map(|_| free_port()).collect();
+        let start = |port: &u16| {
             let own = folder.path().join(port.to_string());
             std::fs::create_dir(&own).unwrap();
             let mut command = Command::new("redis-server");
             command
                 .args(["--bind", "127.0.0.1", "--save", "", "--cluster-enabled", "yes"])
-                .args(["--port", &port.to_string(), "--cluster-port", &bus.to_string()])
+                .args([
+                    "--port",
+                    &port.to_string(),
+                    "--cluster-port",
+                    &free_port().to_string(),
+                ])
                 .args([
                     "--cluster-node-timeout",
                     "5000",
@@ -42,10 +52,11 @@ impl Cluster {
                 .args(["--cluster-replica-validity-factor", "0"])
                 .arg("--dir")
                 .arg(&own);
-            Part::start("redis", &command, &own.join("log")).unwrap()
+            command.stdout(File::create(own.join("log")).unwrap());
+            command.spawn().unwrap()
         };
         let cluster = Self {
-            _parts: ports.iter().zip(buses).map(start).collect(),
+            children: ports.iter().map(start).collect(),
             _folder: folder,
             ports,
         };
@@ -106,19 +117,33 @@ impl Cluster {
     }
 }
 
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for child in &mut self.children {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// A port that was free just now, and that no system hands out by itself.
+fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let start = std::process::id().wrapping_mul(97);
+    let mut ports = (0..8000).map(|_| {
+        let next = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        u16::try_from(11_000 + next % 8000).unwrap()
+    });
+    ports
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .unwrap()
+}
+
 /// What a server says to an operator.
 fn ask(port: u16, words: &str) -> String {
     let mut command = Command::new("redis-cli");
     command.args(["-p", &port.to_string()]).args(words.split(' '));
     String::from_utf8(command.output().unwrap().stdout).unwrap()
-}
-
-/// At once: it says nothing to anybody any more.
-fn kill(port: u16) {
-    let info = ask(port, "INFO server");
-    let id = info.lines().find_map(|line| line.strip_prefix("process_id:"));
-    let killed = Command::new("kill").args(["-KILL", id.unwrap().trim()]).status();
-    assert!(killed.unwrap().success());
 }
 
 #[expect(clippy::disallowed_methods, reason = "a server says nothing when it is there")]
@@ -142,7 +167,7 @@ async fn since(store: &Arc<dyn Store>, shard: u32, round: u32) -> Result<Timesta
 
 /// A primary is killed and its replica takes its place; says which shards have another memory since then.
 async fn fail_over(of_common: bool) -> (Cluster, Arc<dyn Store>) {
-    let cluster = Cluster::start(1);
+    let mut cluster = Cluster::start(1);
     let store = cluster.replica("failover:");
     let mut before = Vec::new();
     for shard in 0..16 {
@@ -158,7 +183,9 @@ async fn fail_over(of_common: bool) -> (Cluster, Arc<dyn Store>) {
     let lost = of_one.unwrap().clone();
     assert!(!lost.is_empty() && lost.len() < 16, "{shards:?}");
     let victim = shards.iter().find(|(_, shards)| **shards == lost).unwrap().0;
-    kill(*victim);
+    let victim = cluster.ports.iter().position(|port| port == victim).unwrap();
+    // At once: it says nothing to anybody any more.
+    cluster.children[victim].kill().unwrap();
 
     let (mut round, mut told_of_it) = (1, false);
     let mut after = BTreeMap::new();

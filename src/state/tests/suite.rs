@@ -12,6 +12,7 @@ struct World {
     here: Arc<dyn Store>,
     there: Arc<dyn Store>,
     _server: Option<Server>,
+    _cluster: Option<Arc<Cluster>>,
 }
 
 impl World {
@@ -21,6 +22,7 @@ impl World {
             here: Arc::clone(&store),
             there: store,
             _server: None,
+            _cluster: None,
         }
     }
 
@@ -30,6 +32,7 @@ impl World {
             here: replica(&server),
             there: replica(&server),
             _server: Some(server),
+            _cluster: None,
         }
     }
 
@@ -39,6 +42,7 @@ impl World {
             here: cluster.replica(prefix),
             there: cluster.replica(prefix),
             _server: None,
+            _cluster: Some(cluster),
         }
     }
 }
