@@ -3,10 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::parts::caller::{Caller, TRUSTED, person};
-use crate::parts::sdk::{Sdk, call};
+use crate::parts::sdk::{ALL, call};
 use crate::parts::with_stack;
-
-const ALL: [Sdk; 3] = [Sdk::Node, Sdk::Python, Sdk::PythonModern];
 
 #[test]
 fn list_call_and_hear_of_progress() {

@@ -17,6 +17,8 @@ pub(crate) enum Sdk {
     PythonModern,
 }
 
+pub(crate) const ALL: [Sdk; 3] = [Sdk::Node, Sdk::Python, Sdk::PythonModern];
+
 /// What comes of a call: `{tools, result, progress, error}`. `credential` is laid over the wish: `{token}`, `{login}`, or nothing.
 pub(crate) fn call(
     stack: &Stack,
