@@ -49,7 +49,8 @@ pub(super) fn complete(config: &mut Config, variable: Option<&OsStr>, problems: 
     match value.to_string_lossy().parse() {
         Ok(address) => config.workload_api.socket = Some(address),
         Err(error) => {
-            problems.push(Problem::at(Place::Variable(VARIABLE.into()), error.to_string()).help(AN_ADDRESS))
+            let problem = Problem::at(Place::Variable(VARIABLE.into()), error.to_string());
+            problems.push(problem.help(AN_ADDRESS));
         }
     }
 }

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
@@ -262,6 +264,27 @@ impl Authority {
             None => builder.with_no_client_auth(),
             Some((certificate, key)) => builder.with_client_auth_cert(vec![certificate], key)?,
         })
+    }
+}
+
+impl Svid {
+    /// The same as PEM, for parts that take files.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        let block = |label: &str, der: &[u8]| {
+            // RFC 7468 §2: lines of 64 characters.
+            let text = STANDARD.encode(der);
+            let mut pem = format!("-----BEGIN {label}-----\n");
+            for line in text.as_bytes().chunks(64) {
+                pem.push_str(&String::from_utf8_lossy(line));
+                pem.push('\n');
+            }
+            format!("{pem}-----END {label}-----\n")
+        };
+        Identity {
+            certificate: block("CERTIFICATE", &self.certificate),
+            key: block("PRIVATE KEY", &self.key),
+        }
     }
 }
 

@@ -150,7 +150,7 @@ impl Stack {
     /// # Errors
     /// [`StackError`]; what had been started is stopped.
     pub async fn start_at(settings: &Settings, ports: Ports) -> Result<Self, StackError> {
-        Self::started(settings, ports, "/ready").await
+        Self::started(settings, ports, "/ready", |_| Ok(())).await
     }
 
     /// The same for an mcp-authz whose issuers are down: it answers, and says that it isn't ready.
@@ -158,13 +158,31 @@ impl Stack {
     /// # Errors
     /// [`StackError`]; what had been started is stopped.
     pub async fn start_unready(settings: &Settings, ports: Ports) -> Result<Self, StackError> {
-        Self::started(settings, ports, "/health").await
+        Self::started(settings, ports, "/health", |_| Ok(())).await
     }
 
-    async fn started(settings: &Settings, ports: Ports, until: &str) -> Result<Self, StackError> {
+    /// The same with files in the directory of the certificates that are changed before anything reads them.
+    ///
+    /// # Errors
+    /// [`StackError`]; what had been started is stopped.
+    pub async fn start_with(
+        settings: &Settings,
+        ports: Ports,
+        change: impl FnOnce(&Path) -> Result<(), PkiError>,
+    ) -> Result<Self, StackError> {
+        Self::started(settings, ports, "/ready", change).await
+    }
+
+    async fn started(
+        settings: &Settings,
+        ports: Ports,
+        until: &str,
+        change: impl FnOnce(&Path) -> Result<(), PkiError>,
+    ) -> Result<Self, StackError> {
         let directory = make(&settings.directory)?;
         let pki = make(&directory.join("pki"))?;
         let authority = certificates(&pki, settings.trust_domain.as_deref())?;
+        change(&pki)?;
         let (issuer, issuing, issuer_port) = issue(&directory)?;
         let mut stack = Self {
             directory,
@@ -262,6 +280,12 @@ impl Stack {
 
     fn start_authz(&mut self, settings: &Settings) -> Result<(), StackError> {
         let mut configuration = self.configuration(&settings.policies);
+        if settings.configuration.pointer("/grpc/tls/workload_api").is_some() {
+            // The one excludes the other.
+            if let Some(files) = configuration.pointer_mut("/grpc/tls") {
+                *files = json!({});
+            }
+        }
         overlay(&mut configuration, &settings.configuration);
         let path = self.directory.join("mcp-authz.yaml");
         write(&path, &serde_saphyr::to_string(&configuration)?)?;

@@ -187,6 +187,8 @@ mod tests {
 
     const ID: &str = "spiffe://td.test/gateway";
 
+    type Change = fn(&mut CertificateParams);
+
     fn uri(uri: &str) -> SanType {
         SanType::URI(uri.try_into().unwrap())
     }
@@ -199,7 +201,7 @@ mod tests {
         params
     }
 
-    fn sign(params: CertificateParams) -> (Vec<u8>, KeyPair) {
+    fn sign(params: &CertificateParams) -> (Vec<u8>, KeyPair) {
         let key = KeyPair::generate().unwrap();
         (params.self_signed(&key).unwrap().der().to_vec(), key)
     }
@@ -207,9 +209,8 @@ mod tests {
     #[test]
     fn exactly_one_uri_no_authority_and_a_key_for_signatures_alone_make_an_svid() {
         let id = SpiffeId::parse(ID).unwrap();
-        assert_eq!(Leaf::parse(&sign(sound()).0).unwrap().id, id);
+        assert_eq!(Leaf::parse(&sign(&sound()).0).unwrap().id, id);
 
-        type Change = fn(&mut CertificateParams);
         let cases: [(Change, SvidError); 9] = [
             (|params| params.subject_alt_names.clear(), SvidError::Uris),
             (|params| params.subject_alt_names.truncate(1), SvidError::Uris),
@@ -239,7 +240,7 @@ mod tests {
         for (place, (change, error)) in cases.into_iter().enumerate() {
             let mut params = sound();
             change(&mut params);
-            assert_eq!(Leaf::parse(&sign(params).0), Err(error), "case {place}");
+            assert_eq!(Leaf::parse(&sign(&params).0), Err(error), "case {place}");
         }
         assert_eq!(Leaf::parse(b"no certificate"), Err(SvidError::Certificate));
     }
@@ -247,7 +248,7 @@ mod tests {
     #[test]
     fn the_message_the_certificate_and_the_key_must_be_of_one_workload() {
         let id = SpiffeId::parse(ID).unwrap();
-        let (certificate, key) = sign(sound());
+        let (certificate, key) = sign(&sound());
         let svid = X509Svid::new(&id, &certificate, &key.serialize_der()).unwrap();
         assert_eq!(svid.id(), &id);
         assert!(!format!("{svid:?}").contains("key"));

@@ -256,3 +256,6 @@ impl fmt::Debug for Peers {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

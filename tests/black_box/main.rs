@@ -34,4 +34,5 @@ mod sdks;
 mod streams;
 mod threats;
 mod tokens;
+mod workload_api;
 mod workloads;

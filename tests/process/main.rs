@@ -13,3 +13,4 @@ mod crash;
 mod faults;
 mod secrets;
 mod service;
+mod workload_api;

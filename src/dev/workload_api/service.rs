@@ -126,10 +126,21 @@ impl Service {
         match request.uri().path() {
             path::FETCH_X509_SVID => self.stream(request, |_: X509SvidRequest| (), x509_svids).await,
             path::FETCH_X509_BUNDLES => {
-                self.stream(request, |_: X509BundlesRequest| (), x509_bundles)
-                    .await
+                self.stream(
+                    request,
+                    |_: X509BundlesRequest| (),
+                    |workload, _| Ok(x509_bundles(workload)),
+                )
+                .await
             }
-            path::FETCH_JWT_BUNDLES => self.stream(request, |_: JwtBundlesRequest| (), jwt_bundles).await,
+            path::FETCH_JWT_BUNDLES => {
+                self.stream(
+                    request,
+                    |_: JwtBundlesRequest| (),
+                    |workload, _| Ok(jwt_bundles(workload)),
+                )
+                .await
+            }
             path::FETCH_JWT_SVID => {
                 let call = move |request: Request<JwtSvidRequest>| {
                     let this = self.clone();
@@ -204,9 +215,8 @@ fn spoilt(
             entry.x509_svid_key = other.key.into();
         }
         Wrong::OtherBundle => {
-            entry.bundle = DevTrustDomain::new(name.clone(), clock::now())?
-                .x509_bundle()
-                .into()
+            let other = DevTrustDomain::new(name.clone(), clock::now())?;
+            entry.bundle = other.x509_bundle().into();
         }
         Wrong::NoBundle => entry.bundle.clear(),
         Wrong::NoCertificate => entry.x509_svid = b"no certificate".to_vec().into(),
@@ -214,19 +224,19 @@ fn spoilt(
     Ok(entry)
 }
 
-fn x509_bundles(workload: &Workload, _: Option<Wrong>) -> Result<X509BundlesResponse, DevTrustDomainError> {
-    Ok(X509BundlesResponse {
+fn x509_bundles(workload: &Workload) -> X509BundlesResponse {
+    X509BundlesResponse {
         crl: Vec::new(),
         bundles: all(workload)
             .map(|domain| (name(domain), domain.x509_bundle()))
             .collect(),
-    })
+    }
 }
 
-fn jwt_bundles(workload: &Workload, _: Option<Wrong>) -> Result<JwtBundlesResponse, DevTrustDomainError> {
+fn jwt_bundles(workload: &Workload) -> JwtBundlesResponse {
     let bundle = |domain: &DevTrustDomain| (name(domain), domain.jwt_bundle().to_string().into_bytes());
     let bundles: BTreeMap<_, _> = all(workload).map(bundle).collect();
-    Ok(JwtBundlesResponse { bundles })
+    JwtBundlesResponse { bundles }
 }
 
 fn all(workload: &Workload) -> impl Iterator<Item = &DevTrustDomain> {

@@ -1,3 +1,8 @@
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "a test that overflows fails, as it should"
+)]
+
 use tempfile::TempDir;
 use tokio::time::timeout;
 
@@ -10,7 +15,7 @@ use crate::spiffe::{TrustDomain, X509Authority};
 mod follower;
 mod listener;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 struct Agent {
     directory: TempDir,

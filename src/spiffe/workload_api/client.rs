@@ -181,7 +181,9 @@ impl Client {
             ready(&mut grpc).await?;
             let path = PathAndQuery::from_static(path::FETCH_JWT_SVID);
             let codec = ProstCodec::<_, JwtSvidResponse>::default();
-            grpc.unary(secured(request), path, codec).await.map_err(told)
+            grpc.unary(secured(request), path, codec)
+                .await
+                .map_err(|status| told(&status))
         };
         let answer = timeout(PATIENCE, asked)
             .await
@@ -207,7 +209,7 @@ impl Client {
             let path = PathAndQuery::from_static(path);
             grpc.server_streaming(secured(request), path, ProstCodec::default())
                 .await
-                .map_err(told)
+                .map_err(|status| told(&status))
         };
         let answer = timeout(PATIENCE, asked)
             .await
@@ -240,7 +242,11 @@ impl<M, T> Updates<M, T> {
                 .map_err(|_| WorkloadApiError::TooLate)?
         };
         self.answered = true;
-        (self.read)(message.map_err(told)?.ok_or(WorkloadApiError::Ended)?)
+        (self.read)(
+            message
+                .map_err(|status| told(&status))?
+                .ok_or(WorkloadApiError::Ended)?,
+        )
     }
 }
 
@@ -275,12 +281,12 @@ fn secured<Q>(message: Q) -> Request<Q> {
 }
 
 /// Workload Endpoint, appendix A.
-fn told(status: Status) -> WorkloadApiError {
+fn told(status: &Status) -> WorkloadApiError {
     match status.code() {
         Code::PermissionDenied => WorkloadApiError::Denied,
         Code::InvalidArgument | Code::Unimplemented => WorkloadApiError::Refused(status.message().to_owned()),
         Code::DeadlineExceeded => WorkloadApiError::TooLate,
-        _ => WorkloadApiError::Unreachable(causes(&status)),
+        _ => WorkloadApiError::Unreachable(causes(status)),
     }
 }
 

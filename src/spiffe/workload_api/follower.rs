@@ -152,10 +152,14 @@ impl Shared {
 
     async fn follow_jwt(self: Arc<Self>) {
         let mut backoff = Backoff::default();
+        let take_jwt = |this: &Self, bundles: &JwtBundles| {
+            this.take_jwt(bundles);
+            Ok(())
+        };
         loop {
             let opened = clock::instant();
             let lost = match self.client.jwt_bundles().await {
-                Ok(updates) => self.read(updates, Kind::Jwt, Self::take_jwt).await,
+                Ok(updates) => self.read(updates, Kind::Jwt, take_jwt).await,
                 Err(error) => error,
             };
             if lost.withdraws() {
@@ -173,10 +177,10 @@ impl Shared {
         &self,
         mut updates: Updates<M, T>,
         kind: Kind,
-        take: fn(&Self, T) -> Result<(), WorkloadApiError>,
+        take: fn(&Self, &T) -> Result<(), WorkloadApiError>,
     ) -> WorkloadApiError {
         loop {
-            let taken = updates.next().await.and_then(|answer| take(self, answer));
+            let taken = updates.next().await.and_then(|answer| take(self, &answer));
             match taken {
                 Ok(()) => {
                     self.tell(kind, |status| {
@@ -197,8 +201,8 @@ impl Shared {
     }
 
     /// The bundles first: whoever believes the new SVID's authority must find it here, too.
-    fn take_x509(&self, material: X509Material) -> Result<(), WorkloadApiError> {
-        let svid = self.chosen(&material)?;
+    fn take_x509(&self, material: &X509Material) -> Result<(), WorkloadApiError> {
+        let svid = self.chosen(material)?;
         let before = self.bundles.generation();
         let (all, source) = (&material.bundles, Source::WorkloadApi);
         self.bundles.replace_x509(all, source, Freshness::Live);
@@ -236,17 +240,16 @@ impl Shared {
         Ok(svid.clone())
     }
 
-    fn take_jwt(&self, bundles: JwtBundles) -> Result<(), WorkloadApiError> {
+    fn take_jwt(&self, bundles: &JwtBundles) {
         let before = self.bundles.generation();
         self.bundles
-            .replace_jwt(&bundles, Source::WorkloadApi, Freshness::Live);
+            .replace_jwt(bundles, Source::WorkloadApi, Freshness::Live);
         if self.bundles.generation() != before {
             tracing::info!(
-                domains = names(&bundles),
+                domains = names(bundles),
                 "the Workload API told of other JWT bundles"
             );
         }
-        Ok(())
     }
 
     fn withdraw_x509(&self) {

@@ -233,13 +233,13 @@ impl ServerCertVerifier for ByBundle {
 }
 
 /// A gateway that shows this certificate and believes the authorities that `server` has now.
-fn gateway(server: &DevTrustDomain, svid: Option<Svid>) -> Arc<ClientConfig> {
+fn gateway(server: &DevTrustDomain, svid: impl Into<Option<Svid>>) -> Arc<ClientConfig> {
     let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .dangerous()
         .with_custom_certificate_verifier(ByBundle::of(server));
-    let mut config = match svid {
+    let mut config = match svid.into() {
         None => builder.with_no_client_auth(),
         Some(svid) => {
             let key = PrivateKeyDer::Pkcs8(svid.key.into());
@@ -252,12 +252,10 @@ fn gateway(server: &DevTrustDomain, svid: Option<Svid>) -> Arc<ClientConfig> {
     Arc::new(config)
 }
 
-fn svid(domain: &DevTrustDomain, of: &str) -> Option<Svid> {
-    Some(
-        domain
-            .x509_svid(&id(of), Duration::from_hours(1), clock::now())
-            .unwrap(),
-    )
+fn svid(domain: &DevTrustDomain, of: &str) -> Svid {
+    domain
+        .x509_svid(&id(of), Duration::from_hours(1), clock::now())
+        .unwrap()
 }
 
 #[tokio::test]
