@@ -16,7 +16,7 @@ case $what in
   keep) ;;
   *) fail "say \`run MINUTES\` or \`keep\`" ;;
 esac
-[ $# -gt 0 ] || set -- reader message headers xfcc tokens proofs check_request
+[ $# -gt 0 ] || set -- reader message headers xfcc spiffe_ids tokens proofs check_request
 
 # No sanitizer: there is no unsafe code to watch, and the stable toolchain has none.
 cargo fuzz build --sanitizer none

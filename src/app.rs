@@ -16,7 +16,6 @@ use crate::identity::{IdentitySetupError, Verifier};
 use crate::inventory::{Problem, Routes};
 use crate::pipeline::Pipeline;
 use crate::policy::{self, PolicyStore, Status};
-use crate::spiffe::Bundles;
 use crate::spiffe::workload_api::WorkloadApiError;
 use crate::telemetry::{self, HttpSettings, Metrics, Probe as _, Reload};
 use crate::wire::{Listeners, WireError};
@@ -33,9 +32,6 @@ use workload_api::WorkloadApi;
 const READINESS_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the audit's last lines may take to be written.
 const CLOSING: Duration = Duration::from_secs(10);
-
-/// How long a bundle serves whose source can't be asked.
-const MAX_BUNDLE_AGE: Duration = Duration::from_hours(24);
 
 /// Why the service can't start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -100,8 +96,7 @@ impl App {
     /// [`AppError`] with the part that can't start.
     pub async fn start(config: Config) -> Result<Self, AppError> {
         let pipeline = Arc::new(pipeline(&config).await?);
-        let bundles = Arc::new(Bundles::new([], MAX_BUNDLE_AGE));
-        let workload_api = WorkloadApi::start(&config, &bundles).await?;
+        let workload_api = WorkloadApi::start(&config, pipeline.verifier.bundles()).await?;
         let tls = workload_api.as_ref().and_then(WorkloadApi::tls);
         let listeners = Listeners::bind_live(&config.grpc, tls).await?;
         let revocations = WaysIn::bind(&config, &pipeline).await?;

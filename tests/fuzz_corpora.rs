@@ -63,6 +63,17 @@ fn the_certificates_corpus_names_nobody_but_the_only_one() {
 }
 
 #[test]
+fn the_spiffe_ids_corpus_names_a_workload_in_one_spelling_wherever_it_stands() {
+    assert!(replay("spiffe_ids") > 40);
+    // Else the check of those that are taken would check nothing.
+    let ids = files(Path::new("fuzz/corpora/spiffe_ids"));
+    let taken = ids
+        .iter()
+        .filter(|file| checks::spiffe_ids::is_taken(&fs::read(file).unwrap()));
+    assert!(taken.count() > 5);
+}
+
+#[test]
 fn the_tokens_corpus_holds_no_forgery_that_is_believed() {
     assert!(replay("tokens") > 10);
 }

@@ -10,6 +10,7 @@ pub mod json;
 pub mod message;
 pub mod proofs;
 pub mod reader;
+pub mod spiffe_ids;
 pub mod tokens;
 pub mod world;
 pub mod xfcc;
@@ -23,6 +24,7 @@ pub const TARGETS: &[(&str, Check)] = &[
     ("message", message::check),
     ("headers", headers::check),
     ("xfcc", xfcc::check),
+    ("spiffe_ids", spiffe_ids::check),
     ("tokens", tokens::check),
     ("proofs", proofs::check),
     ("check_request", check_request::check),

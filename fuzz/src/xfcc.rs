@@ -44,7 +44,10 @@ fn found(value: &[u8]) -> Option<String> {
 }
 
 /// A URL parser finds the same parts, and none that an ID hasn't.
-fn canonical(id: &SpiffeId) {
+///
+/// # Panics
+/// If it finds others.
+pub fn canonical(id: &SpiffeId) {
     let url = Url::parse(id.as_str()).expect("a URL");
     assert_eq!(url.as_str(), id.as_str());
     assert_eq!(

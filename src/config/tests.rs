@@ -490,6 +490,16 @@ fn the_workload_api_is_where_the_environment_says_and_asked_only_if_needed() {
     let socket = config.workload_api.socket.as_ref().unwrap().to_string();
     assert_eq!(socket, "unix:///run/agent.sock");
     assert!(config.wanted_of_workload_api().unwrap().x509.is_some());
+    let bundle = format!(
+        "{SOUND}  spiffe: {{trust_domains: [own.example, {{name: b.example, bundle: workload_api}}]}}\n"
+    );
+    let wanted = read(&bundle, &agent).unwrap().wanted_of_workload_api().unwrap();
+    assert_eq!((wanted.x509, wanted.jwt), (None, true));
+    let told = read(&bundle, &[]).unwrap_err();
+    assert!(
+        told[0].starts_with("mcp-authz.yaml:9:41: nothing says where the Workload API is"),
+        "{told:?}"
+    );
     let configured = format!("{by_svid}workload_api: {{socket: unix:///run/other.sock}}\n");
     let socket = read(&configured, &agent).unwrap().workload_api.socket.unwrap();
     assert_eq!(socket.to_string(), "unix:///run/other.sock");

@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 
+use crate::spiffe::settings::BundleSource;
 use crate::spiffe::workload_api::address::VARIABLE;
 use crate::spiffe::workload_api::{Choice, Wanted};
 use crate::spiffe::{SpiffeId, TrustDomain};
@@ -23,8 +24,14 @@ impl Config {
             None => Choice::Default,
         };
         let x509 = self.tls_by_workload_api().map(choice);
-        let jwt = self.workload_api.socket.is_some();
+        let jwt = self.workload_api.socket.is_some() || self.bundle_by_workload_api().is_some();
         (x509.is_some() || jwt).then_some(Wanted { x509, jwt })
+    }
+
+    /// The first trust domain whose bundle is the Workload API's, if there is one.
+    fn bundle_by_workload_api(&self) -> Option<usize> {
+        let mut domains = self.identity.spiffe.trust_domains.iter();
+        domains.position(|domain| domain.bundle == Some(BundleSource::WorkloadApi))
     }
 
     /// The listener's TLS, where it is by the Workload API.
@@ -57,6 +64,17 @@ pub(super) fn complete(config: &mut Config, variable: Option<&OsStr>, problems: 
 
 /// Names that are none, gateways that could never be known, and a Workload API that is nowhere.
 pub(super) fn check(config: &Config, report: &mut impl FnMut(&[Step], String, &str)) {
+    let nowhere =
+        || format!("nothing says where the Workload API is: neither `workload_api.socket` nor `{VARIABLE}`");
+    if let Some(index) = config.bundle_by_workload_api()
+        && config.workload_api.socket.is_none()
+    {
+        let mut path = ["identity", "spiffe", "trust_domains"]
+            .map(|step| Step::Key(step.to_owned()))
+            .to_vec();
+        path.push(Step::Index(index));
+        report(&path, nowhere(), AN_ADDRESS);
+    }
     let Some(tls) = config.tls_by_workload_api() else {
         return;
     };
@@ -65,9 +83,7 @@ pub(super) fn check(config: &Config, report: &mut impl FnMut(&[Step], String, &s
         path.map(|step| Step::Key((*step).to_owned())).collect()
     };
     if config.workload_api.socket.is_none() {
-        let message =
-            format!("nothing says where the Workload API is: neither `workload_api.socket` nor `{VARIABLE}`");
-        report(&at(&[]), message, AN_ADDRESS);
+        report(&at(&[]), nowhere(), AN_ADDRESS);
     }
     for (index, name) in tls.trust_domains.iter().enumerate() {
         if let Err(error) = TrustDomain::parse(name) {

@@ -270,6 +270,9 @@ fn jwt_jwk(key: &ProofKey) -> Value {
 }
 
 #[cfg(test)]
+mod endpoints;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::spiffe::Bundle;

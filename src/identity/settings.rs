@@ -319,6 +319,7 @@ impl Spiffe {
                 BundleSource::File(_) => Source::File,
                 BundleSource::HttpsWeb(_) => Source::HttpsWeb,
                 BundleSource::HttpsSpiffe(_) => Source::HttpsSpiffe,
+                BundleSource::WorkloadApi => Source::WorkloadApi,
             };
             Some((spiffe::TrustDomain::parse(&domain.name).ok()?, source))
         });

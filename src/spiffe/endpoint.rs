@@ -1,7 +1,9 @@
 //! A bundle endpoint that is known by its X.509-SVID, and by nothing else (SPIFFE Federation §5.2.2).
 
+use std::fmt;
 use std::sync::Arc;
 
+use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -67,11 +69,14 @@ pub(super) fn tls(
 }
 
 fn config(provider: Arc<CryptoProvider>, verifier: Arc<Endpoint>) -> Result<ClientConfig, Error> {
-    Ok(ClientConfig::builder_with_provider(provider)
+    let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .dangerous()
         .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth())
+        .with_no_client_auth();
+    // A resumed session would skip the look at whether the endpoint's authority is still believed.
+    config.resumption = Resumption::disabled();
+    Ok(config)
 }
 
 fn bootstrap(trust_domain: &str, endpoint: &HttpsSpiffe) -> Result<Vec<X509Authority>, SourceError> {
@@ -102,7 +107,7 @@ struct Endpoint {
 }
 
 /// Why a server isn't the endpoint.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 enum Refused {
     #[error("the endpoint's certificate is no X.509-SVID: {0}")]
     Leaf(#[from] SvidError),
@@ -110,6 +115,13 @@ enum Refused {
     Another(SpiffeId),
     #[error("the endpoint's certificate does not hold: {0}")]
     Chain(#[from] ChainError),
+}
+
+/// As for people: it is this that rustls tells of another's error.
+impl fmt::Debug for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl Endpoint {

@@ -28,6 +28,8 @@ pub enum BundleSource {
     HttpsWeb(HttpsWeb),
     /// A bundle endpoint that shows its X.509-SVID.
     HttpsSpiffe(HttpsSpiffe),
+    /// The Workload API: our own trust domain, or one that it federates with.
+    WorkloadApi,
 }
 
 /// A bundle endpoint with the profile `https_web` (SPIFFE Federation §5.2.1).
@@ -205,6 +207,10 @@ mod tests {
                 "{name: b.test, bundle: {https_spiffe: {url: 'https://b.test/x', \
                  endpoint_id: 'spiffe://b.test/server', bootstrap: b.json}}}",
                 Some(spiffe),
+            ),
+            (
+                "{name: b.test, bundle: workload_api}",
+                Some(BundleSource::WorkloadApi),
             ),
         ];
         for (yaml, bundle) in cases {

@@ -108,7 +108,7 @@ struct Running {
 
 impl Sources {
     /// Checks the settings and starts to ask, each source in a task of its own. Trust domains without a
-    /// source have none here.
+    /// source, or whose bundle is the Workload API's, have none here.
     ///
     /// # Errors
     /// [`SourceError`] if a source can't be used as configured; one that can't be reached is no error.
@@ -159,7 +159,7 @@ pub fn check(domain: &settings::TrustDomain, all: &[settings::TrustDomain]) -> R
             protected(&domain.name, &spiffe.url, |url| url.scheme() == "https")?;
             endpoint::check(&domain.name, spiffe, all).map(drop)
         }
-        Some(BundleSource::File(_)) | None => Ok(()),
+        Some(BundleSource::File(_) | BundleSource::WorkloadApi) | None => Ok(()),
     }
 }
 
@@ -206,7 +206,7 @@ impl Poller {
             })
         };
         let (place, source) = match &domain.bundle {
-            None => return Ok(None),
+            None | Some(BundleSource::WorkloadApi) => return Ok(None),
             Some(BundleSource::File(path)) => (Place::File(path.clone()), Source::File),
             Some(BundleSource::HttpsWeb(web)) => {
                 let url = protected(&domain.name, &web.url, is_protected)?;
@@ -282,7 +282,7 @@ impl Poller {
                 let mut status = lock(&self.status);
                 status.failures = status.failures.saturating_add(1);
                 status.failed = status.failed.saturating_add(1);
-                status.problem = Some(failure.to_string());
+                status.problem = Some(with_causes(failure));
                 let doublings = 2_u32.saturating_pow(status.failures.saturating_sub(1));
                 FIRST_RETRY.saturating_mul(doublings).min(self.usual(None))
             }
@@ -339,6 +339,20 @@ impl Poller {
                 .max(self.refresh.min_interval),
         }
     }
+}
+
+/// An error with all that led to it: what TLS says of a certificate stands at the end.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !told.contains(&text) {
+            told = format!("{told}: {text}");
+        }
+        cause = error.source();
+    }
+    told
 }
 
 fn lock(status: &Mutex<SourceStatus>) -> std::sync::MutexGuard<'_, SourceStatus> {

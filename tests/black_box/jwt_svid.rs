@@ -2,12 +2,14 @@
 //! of a server that requires workloads alone.
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use mcp_authz::clock;
 use mcp_authz::dev::client;
 use mcp_authz::dev::stack::{Ports, Stack};
 use mcp_authz::dev::trust_domain::DevTrustDomain;
+use mcp_authz::dev::workload_api::{self, WorkloadApi};
 use mcp_authz::spiffe::{SpiffeId, TrustDomain};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
@@ -24,6 +26,9 @@ struct Ground {
     ours: DevTrustDomain,
     partner: DevTrustDomain,
     bundles: PathBuf,
+    /// Its bundle is the Workload API's.
+    agents: Arc<DevTrustDomain>,
+    _agent: WorkloadApi,
 }
 
 /// Nobody names the workload but a JWT-SVID.
@@ -66,16 +71,27 @@ impl Ground {
         let _ = std::fs::remove_dir_all(&policies);
         copy(&repository().join("policies"), &policies);
         std::fs::remove_dir_all(policies.join("tests")).unwrap();
+        let agents = Arc::new(domain("agents.example"));
+        let agent = workload_api::Workload {
+            ids: vec![SpiffeId::parse("spiffe://agents.example/mcp-authz").unwrap()],
+            trust_domain: Arc::clone(&agents),
+            federated: Vec::new(),
+            svid_lifetime: Duration::from_hours(1),
+        };
+        let socket = temporary(name).join("agent.sock");
+        let agent = WorkloadApi::serve(&socket, agent).map_err(|error| error.to_string())?;
         let ports = Ports::free(None).await.unwrap();
         let server = |name: &str, require: &[&str]| json!({ "name": name, "resource": ports.url(name), "require": require });
         let file =
             |name: &str| json!({ "name": name, "bundle": { "file": bundles.join(format!("{name}.json")) } });
         let configuration = json!({
+            "workload_api": { "socket": agent.address() },
             "servers": [server("workbench", &["user", "workload"]), server("info", &["workload"])],
             "identity": {
                 "spiffe": {
                     "trust_domains": [
                         file("mcp-identity.local"), file("partner.example"), file("late.example"), "certificates.example",
+                        { "name": "agents.example", "bundle": "workload_api" },
                     ],
                     "bundles": { "file_interval": "50ms" },
                     "jwt_svid": { "header": "x-jwt-svid" },
@@ -95,12 +111,14 @@ impl Ground {
             ours,
             partner,
             bundles,
+            agents,
+            _agent: agent,
         })
     }
 
     /// A JWT-SVID of our trust domain for a server.
     fn svid(&self, id: &str, server: &str) -> String {
-        let (id, lifetime) = (SpiffeId::parse(id).unwrap(), std::time::Duration::from_mins(5));
+        let (id, lifetime) = (SpiffeId::parse(id).unwrap(), Duration::from_mins(5));
         let audience = self.stack.url(server);
         let svid = self.ours.mint_jwt_svid(&id, &[&audience], lifetime, clock::now());
         svid.unwrap()
@@ -298,7 +316,7 @@ fn a_trust_domain_rotates_its_keys_under_load_without_a_false_denial_and_a_withd
 
 /// Asks until the answer is this; before, it may be one of the two that a bundle on its way makes.
 async fn until(ground: &Ground, svid: &str, expected: &str) {
-    let mut ticks = tokio::time::interval(std::time::Duration::from_millis(20));
+    let mut ticks = tokio::time::interval(Duration::from_millis(20));
     for _ in 0..1500 {
         ticks.tick().await;
         let reply = ground.shown(TRUSTED, svid).await;
@@ -341,5 +359,46 @@ fn the_bundles_are_told_by_metrics_and_readiness() {
             assert!(metrics.contains(line), "{line}");
         }
         assert!(!metrics.contains(r#"mcp_authz_bundle_age_seconds{trust_domain="late.example"}"#));
+    });
+}
+
+#[test]
+fn the_workload_apis_bundle_verifies_the_jwt_svids_of_the_trust_domain_that_names_it() {
+    run(async {
+        let ground = ground().await;
+        let svid = |domain: &DevTrustDomain| {
+            let id = SpiffeId::parse("spiffe://agents.example/a").unwrap();
+            let audience = ground.stack.url("info");
+            domain
+                .mint_jwt_svid(&id, &[&audience], Duration::from_mins(5), clock::now())
+                .unwrap()
+        };
+        let old = svid(&ground.agents);
+        // Nobody may do anything in that trust domain; its workload is known all the same.
+        let reply = ground.presented(&old).await;
+        reply.assert_denied(200, "no_permit");
+        let record = audit::record(&ground.stack, &reply.decision_id()).await;
+        assert_eq!(record["workload"], "spiffe://agents.example/a");
+        // Another trust domain's keys don't count for it.
+        ground
+            .presented(&svid(&ground.ours))
+            .await
+            .assert_denied(403, "svid_key_unknown");
+        ground.agents.rotate(clock::now()).unwrap();
+        ground.agents.withdraw();
+        let mut ticks = tokio::time::interval(Duration::from_millis(20));
+        let mut reply = ground.presented(&old).await;
+        for _ in 0..1500 {
+            if reply.status != 200 {
+                break;
+            }
+            ticks.tick().await;
+            reply = ground.presented(&old).await;
+        }
+        reply.assert_denied(403, "svid_key_unknown");
+        ground
+            .presented(&svid(&ground.agents))
+            .await
+            .assert_denied(200, "no_permit");
     });
 }
