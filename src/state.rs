@@ -7,7 +7,6 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -23,6 +22,7 @@ mod memory;
 mod moment;
 mod redis;
 mod revocations;
+mod room;
 mod settings;
 mod used;
 mod watched;
@@ -71,6 +71,8 @@ pub struct Status {
     pub kind: &'static str,
     /// Why it can't tell just now; `None` while it can.
     pub outage: Option<StateError>,
+    /// What went wrong, as whoever found it said.
+    pub cause: Option<String>,
     /// How long ago every revocation was known here that had been added by then; `None` if they are kept here alone, or
     /// never were all known.
     pub revocations_age: Option<Duration>,
@@ -141,15 +143,6 @@ impl fmt::Debug for Id {
 impl fmt::Debug for Secret {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Secret(…)")
-    }
-}
-
-/// Counts one more, if there is room.
-fn take_room(count: &AtomicUsize, limit: usize) -> Result<(), StateError> {
-    let more = |count: usize| (count < limit).then(|| count.saturating_add(1));
-    match count.fetch_update(Ordering::AcqRel, Ordering::Relaxed, more) {
-        Ok(_) => Ok(()),
-        Err(_) => Err(StateError::Full),
     }
 }
 

@@ -52,7 +52,10 @@ impl Parts {
         let status = self.pipeline.verifier.store().status();
         StateStatus {
             kind: status.kind,
-            failing: status.outage.map(|why| why.to_string()),
+            failing: status.outage.map(|why| match status.cause {
+                Some(cause) => format!("{why}: {cause}"),
+                None => why.to_string(),
+            }),
             full: status.outage == Some(StateError::Full),
             revocations_age: status.revocations_age,
             used_ids: status.used_ids,

@@ -100,6 +100,7 @@ impl Store for Memory {
         Status {
             kind: "memory",
             outage: None,
+            cause: None,
             revocations_age: None,
             used_ids: Some(self.used.len()),
             revocations: self.revocations.len(),

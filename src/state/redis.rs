@@ -126,6 +126,7 @@ impl Store for Redis {
         Status {
             kind: "redis",
             outage: self.shared.outage(),
+            cause: self.shared.cause(),
             revocations_age: self.shared.confirmed_for(),
             used_ids: None,
             revocations: self.shared.revocations.len(),

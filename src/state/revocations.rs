@@ -1,6 +1,6 @@
 //! Every revocation that this process knows, so that asking for one is a look-up in memory.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -9,6 +9,7 @@ use dashmap::mapref::multiple::RefMulti;
 use jiff::Timestamp;
 
 use super::moment::{Moment, Seconds};
+use super::room::Room;
 use super::{Id, Revocation, StateError};
 
 /// How long a revocation is kept beyond the time when nothing can live any more that it is about: clocks are set back,
@@ -22,11 +23,9 @@ const FEW: usize = 1024;
 #[derive(Debug)]
 pub(super) struct Revocations {
     by_id: DashMap<Id, Kept>,
-    count: AtomicUsize,
-    limit: usize,
+    room: Room,
     version: AtomicU64,
     start: Moment,
-    sweep_at: AtomicUsize,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -41,11 +40,9 @@ impl Revocations {
     pub(super) fn new(limit: usize, start: Moment) -> Self {
         Self {
             by_id: DashMap::new(),
-            count: AtomicUsize::new(0),
-            limit,
+            room: Room::new(limit, FEW),
             version: AtomicU64::new(0),
             start,
-            sweep_at: AtomicUsize::new(FEW),
         }
     }
 
@@ -54,7 +51,7 @@ impl Revocations {
     /// # Errors
     /// [`StateError::Full`] if there is no room for another.
     pub(super) fn add(&self, revocation: Revocation, now: Moment) -> Result<(), StateError> {
-        if self.len() >= self.sweep_at.load(Ordering::Relaxed).min(self.limit) {
+        if self.room.is_due() || self.room.is_full() {
             self.forget(now);
         }
         let remaining = revocation.keep_until.duration_since(now.time);
@@ -67,7 +64,7 @@ impl Revocations {
         match self.by_id.entry(revocation.id) {
             Entry::Occupied(mut known) => known.get_mut().merge(added),
             Entry::Vacant(place) => {
-                super::take_room(&self.count, self.limit)?;
+                self.room.take()?;
                 place.insert(added);
             }
         }
@@ -78,7 +75,7 @@ impl Revocations {
 
     /// Up to when what this id stands for is revoked.
     pub(super) fn issued_until(&self, id: &Id) -> Option<Timestamp> {
-        if self.count.load(Ordering::Acquire) == 0 {
+        if self.room.taken() == 0 {
             return None;
         }
         self.by_id.get(id).map(|kept| kept.issued_until)
@@ -101,7 +98,7 @@ impl Revocations {
 
     /// How many there are.
     pub(super) fn len(&self) -> usize {
-        self.count.load(Ordering::Relaxed)
+        self.room.taken()
     }
 
     /// The memory that they take: that of the tables, with the places in them that are free.
@@ -118,10 +115,7 @@ impl Revocations {
             gone = gone.saturating_add(usize::from(!stays));
             stays
         });
-        let before = self.count.fetch_sub(gone, Ordering::Relaxed);
-        let left = before.saturating_sub(gone);
-        self.sweep_at
-            .store(left.saturating_mul(2).max(FEW), Ordering::Relaxed);
+        self.room.swept(gone);
         if gone > 0 {
             self.version.fetch_add(1, Ordering::Release);
         }

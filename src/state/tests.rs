@@ -12,6 +12,7 @@ use revocations::Revocations;
 use server::Server;
 use used::UsedIds;
 
+mod bogus;
 mod cluster;
 mod faults;
 mod login;

@@ -1,12 +1,13 @@
 //! Ids that were used, each kept until it may be forgotten, and never more than there is room for.
 
-use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 
 use super::moment::{Moment, Seconds};
+use super::room::Room;
 use super::{Id, StateError};
 
 /// Below this many nothing is swept but for want of room.
@@ -16,11 +17,8 @@ const FEW: usize = 4096;
 #[derive(Debug)]
 pub(super) struct UsedIds {
     until: DashMap<Id, Seconds>,
-    count: AtomicUsize,
-    limit: usize,
+    room: Room,
     start: Moment,
-    /// At how many it is swept next: twice those that were left the last time, so that sweeping costs each of them little.
-    sweep_at: AtomicUsize,
     /// In which second it was last swept for want of room: a flood doesn't have it swept for every id.
     swept: AtomicI32,
 }
@@ -30,10 +28,8 @@ impl UsedIds {
     pub(super) fn new(limit: usize, start: Moment) -> Self {
         Self {
             until: DashMap::new(),
-            count: AtomicUsize::new(0),
-            limit,
+            room: Room::new(limit, FEW),
             start,
-            sweep_at: AtomicUsize::new(FEW),
             swept: AtomicI32::new(-1),
         }
     }
@@ -44,7 +40,7 @@ impl UsedIds {
     /// [`StateError::Full`] if there is no room for another.
     pub(super) fn is_first(&self, id: Id, keep: Duration, now: Moment) -> Result<bool, StateError> {
         let now = now.since(self.start);
-        if self.count.load(Ordering::Relaxed) >= self.sweep_at.load(Ordering::Relaxed) {
+        if self.room.is_due() {
             self.sweep(now);
         }
         let first = self.enter(id, now.after(keep), now);
@@ -58,7 +54,7 @@ impl UsedIds {
 
     /// How many are kept.
     pub(super) fn len(&self) -> usize {
-        self.count.load(Ordering::Relaxed)
+        self.room.taken()
     }
 
     /// The memory that they take: that of the tables, with the places in them that are free.
@@ -80,7 +76,7 @@ impl UsedIds {
             }
             Entry::Occupied(_) => Ok(false),
             Entry::Vacant(place) => {
-                super::take_room(&self.count, self.limit)?;
+                self.room.take()?;
                 place.insert(until);
                 Ok(true)
             }
@@ -94,10 +90,7 @@ impl UsedIds {
             gone = gone.saturating_add(usize::from(!stays));
             stays
         });
-        let before = self.count.fetch_sub(gone, Ordering::Relaxed);
-        let left = before.saturating_sub(gone);
-        self.sweep_at
-            .store(left.saturating_mul(2).max(FEW), Ordering::Relaxed);
+        let left = self.room.swept(gone);
         if self.until.capacity() > left.saturating_mul(8).max(FEW) {
             self.until.shrink_to_fit();
         }

@@ -6,7 +6,7 @@ use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, IntoConnectionInfo, Pipeline, RedisError,
+    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, ErrorKind, IntoConnectionInfo, Pipeline, RedisError,
     RedisFuture, TlsCertificates, Value,
 };
 
@@ -15,10 +15,20 @@ use super::Settings;
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ConnectError {
-    #[error(transparent)]
+    #[error("{}", said(.0))]
     Redis(#[from] RedisError),
     #[error("`{}` can't be read: {source}", path.display())]
     File { path: PathBuf, source: std::io::Error },
+}
+
+/// What went wrong, in words that say who is to blame.
+pub(super) fn said(error: &RedisError) -> String {
+    match error.kind() {
+        ErrorKind::Parse | ErrorKind::UnexpectedReturnType => {
+            format!("it does not answer as Redis does: {error}")
+        }
+        _ => error.to_string(),
+    }
 }
 
 /// A connection that many ask through at once.

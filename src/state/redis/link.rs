@@ -13,7 +13,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, sleep_until};
 
 use super::Settings;
-use super::connect::{ConnectError, Connection, connect};
+use super::connect::{ConnectError, Connection, connect, said};
 use super::keys::{COMMON, Keys};
 use super::scripts::{BATCH, Changes, Place, Scripts};
 use super::shards::Shards;
@@ -42,7 +42,7 @@ pub(super) struct Shared {
 enum Broken {
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    #[error(transparent)]
+    #[error("{}", said(.0))]
     Redis(#[from] RedisError),
     #[error("there are more revocations than `state.limits.revocations`")]
     TooMany,
@@ -79,6 +79,11 @@ impl Shared {
     /// Why not everything can be asked just now.
     pub(super) fn outage(&self) -> Option<StateError> {
         self.shards.outage()
+    }
+
+    /// Why a server can't be asked, as it or the way to it said.
+    pub(super) fn cause(&self) -> Option<String> {
+        self.shards.cause()
     }
 
     /// Whether every revocation is known here that was added longer than [`Settings::propagation`] ago.

@@ -14,9 +14,12 @@ enum Link {
     Connecting,
     /// It can be asked.
     Up(Connection),
-    /// The last attempt failed: who asks is told at once.
-    Down(StateError),
+    /// The last attempt failed: who asks is told at once. With what was said of it.
+    Down(StateError, String),
 }
+
+/// How much is kept of what is said: whoever answers in place of Redis may say a lot.
+const LONGEST: usize = 300;
 
 /// All shards.
 pub(super) struct Shards(Vec<Shard>);
@@ -46,7 +49,7 @@ impl Shards {
         let ended = link.wait_for(|link| !matches!(link, Link::Connecting)).await;
         match ended.as_deref() {
             Ok(Link::Up(connection)) => Ok(connection.clone()),
-            Ok(Link::Down(why)) => Err(*why),
+            Ok(Link::Down(why, _)) => Err(*why),
             Ok(Link::Connecting) | Err(_) => Err(StateError::Unreachable),
         }
     }
@@ -58,11 +61,11 @@ impl Shards {
         };
         let mut link = shard.link.subscribe();
         match link
-            .wait_for(|link| matches!(link, Link::Down(_)))
+            .wait_for(|link| matches!(link, Link::Down(..)))
             .await
             .as_deref()
         {
-            Ok(Link::Down(why)) => *why,
+            Ok(Link::Down(why, _)) => *why,
             _ => StateError::Unreachable,
         }
     }
@@ -72,6 +75,15 @@ impl Shards {
         let outages = self.0.iter().filter_map(Shard::outage);
         // That one can't be asked is worse.
         outages.min_by_key(|why| *why == StateError::Full)
+    }
+
+    /// What was said of one that can't be asked.
+    pub(super) fn cause(&self) -> Option<String> {
+        let said = |shard: &Shard| match &*shard.link.borrow() {
+            Link::Down(_, said) => Some(said.clone()),
+            Link::Connecting | Link::Up(_) => None,
+        };
+        self.0.iter().find_map(said)
     }
 
     /// Whether a shard has room, as a write just showed.
@@ -124,16 +136,19 @@ impl Shards {
         why: StateError,
         cause: &dyn std::error::Error,
     ) {
+        let letters = cause.to_string();
+        let letters = letters.chars().map(|c| if c.is_control() { ' ' } else { c });
+        let said: String = letters.take(LONGEST).collect();
         let fallen = self.turn(shards, |link| {
-            let was_down = matches!(link, Link::Down(_));
-            *link = Link::Down(why);
+            let was_down = matches!(link, Link::Down(..));
+            *link = Link::Down(why, said.clone());
             !was_down
         });
         if !fallen.is_empty() {
             tracing::error!(
                 shards = ?fallen,
                 of = self.0.len(),
-                error = %cause,
+                error = said,
                 "the shared state can't be asked: what needs it is denied"
             );
         }
@@ -165,7 +180,7 @@ impl Shard {
     fn outage(&self) -> Option<StateError> {
         match &*self.link.borrow() {
             Link::Up(_) => self.full.load(Ordering::Relaxed).then_some(StateError::Full),
-            Link::Down(why) => Some(*why),
+            Link::Down(why, _) => Some(*why),
             Link::Connecting => Some(StateError::Unreachable),
         }
     }

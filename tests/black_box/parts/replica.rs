@@ -1,6 +1,7 @@
 //! Replicas of mcp-authz that share a Redis, each behind an Envoy of its own, in front of the shared stack's servers and
 //! issuer. Clients know one URL; which replica a request of theirs gets to is up to whoever balances the load.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use mcp_authz::clock;
@@ -21,6 +22,8 @@ pub(crate) struct Replica {
     port: u16,
     /// Where health, readiness and metrics are.
     http: u16,
+    /// Where it is told what to take no more.
+    socket: PathBuf,
     parts: [Part; 2],
 }
 
@@ -47,6 +50,8 @@ impl Replica {
         configuration["http"]["listen"] = json!(format!("127.0.0.1:{http}"));
         configuration["audit"]["file"] = json!(folder.join("audit.jsonl"));
         configuration["state"] = state.clone();
+        let socket = folder.join("revoke");
+        configuration["revocation"] = json!({ "socket": socket });
         for server in configuration["servers"].as_array_mut().unwrap() {
             // All clocks are this machine's, and the less is waited for after a loss of memory.
             server["dpop"] = json!({ "max_ahead": "1s" });
@@ -86,6 +91,7 @@ impl Replica {
         Self {
             port,
             http,
+            socket,
             parts: [own, gateway],
         }
     }
@@ -113,6 +119,14 @@ impl Replica {
         let url = format!("http://127.0.0.1:{}/ready", self.http);
         let answer = http.get(url).send().await.unwrap().text().await.unwrap();
         serde_json::from_str(&answer).unwrap()
+    }
+
+    /// An operator revokes something here.
+    pub(crate) fn revoke(&self, what: &[&str]) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-authz"));
+        let command = command.arg("revoke").arg("--socket").arg(&self.socket).args(what);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
     }
 
     /// Whether it is still the process that was started.
