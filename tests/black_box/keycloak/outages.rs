@@ -139,7 +139,7 @@ impl Proxy {
 
 async fn answer(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
     let mood = *proxy.mood.borrow();
-    proxy.asked.send_modify(|asked| *asked += 1);
+    proxy.asked.send_modify(|asked| *asked = asked.saturating_add(1));
     match mood {
         Mood::Fails => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         Mood::Page => Html("<!doctype html><title>Back soon</title>").into_response(),

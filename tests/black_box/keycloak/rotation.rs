@@ -58,7 +58,7 @@ impl Load {
                             let reply = call(stack, token).await;
                             assert_eq!(reply.status, 200, "{}: {reply:?}", kid(token));
                             reply.assert_allowed();
-                            answers.send_modify(|count| *count += 1);
+                            answers.send_modify(|count: &mut usize| *count = count.saturating_add(1));
                         }
                     }
                 });
@@ -74,7 +74,7 @@ impl Load {
     /// Returns after so many more answers, unless a caller was denied.
     async fn go_on(&mut self, answers: usize) {
         let mut seen = self.answers.subscribe();
-        let enough = *seen.borrow() + answers;
+        let enough = seen.borrow().saturating_add(answers);
         tokio::select! {
             ended = self.callers.join_next() => ended.unwrap().unwrap(),
             counted = seen.wait_for(|count| *count >= enough) => drop(counted.unwrap()),
