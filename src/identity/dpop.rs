@@ -1,8 +1,8 @@
 //! A proof that a client has the key that its token is bound to, made for one request (RFC 9449 §4.3).
 //!
 //! What costs little is checked first. A key that isn't the token's is refused before its signature is looked at, so
-//! only the owner of a token can have a signature verified or the state asked; a proof is marked as used only when all else holds, so only
-//! the owner of a key can have anything remembered.
+//! only who has a token can have a signature verified or the state asked; a proof is marked as used only when all else
+//! holds, so only the owner of a key can have anything remembered.
 
 use std::time::Duration;
 

@@ -54,8 +54,7 @@ impl Nonce {
     }
 
     fn window(&self) -> u64 {
-        let [a, b, c, d, e, f, g, h, ..] = self.0;
-        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+        self.0.first_chunk().copied().map_or(0, u64::from_be_bytes)
     }
 
     /// Whether both are the same, in a time that doesn't tell how much of them is.
