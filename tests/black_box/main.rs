@@ -30,6 +30,7 @@ mod nonces;
 mod paths;
 mod reload;
 mod replicas;
+mod revocation;
 mod sdks;
 mod streams;
 mod threats;

@@ -161,6 +161,14 @@ impl Realm {
             .map(drop)
     }
 
+    /// Ends all sessions of all users, and tells the clients that have an `adminUrl`. What they answered.
+    ///
+    /// # Errors
+    /// [`KeycloakError`].
+    pub async fn end_all_sessions(&self) -> Result<Value, KeycloakError> {
+        self.administer(Method::POST, "logout-all", None).await
+    }
+
     /// Says that tokens issued before this time are void, and tells the clients that have an `adminUrl`. What they answered.
     ///
     /// # Errors

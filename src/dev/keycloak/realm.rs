@@ -11,8 +11,11 @@ pub const SHIPPED: &str = include_str!("../../../compose/keycloak/realm-mcp.json
 /// Where a user has the password.
 const PASSWORD: &str = "/credentials/0/value";
 
-/// The client of [`Places::passwords`].
+/// The client of [`Places::passwords`]. Of its users' logouts mcp-authz is told as the shipped clients have it.
 pub const PASSWORDS: &str = "passwords";
+
+/// Another that wants to know which session ended, and is told of that one alone.
+pub const PASSWORDS_BY_SESSION: &str = "passwords-by-session";
 
 /// What differs from one machine to the next.
 #[derive(Debug, Clone, Default)]
@@ -28,7 +31,7 @@ pub struct Places {
     pub authz: String,
     /// Where the trust domain's bundle is.
     pub bundle: String,
-    /// Whether there is a client that trades a name and a password for tokens: for tests, where nobody looks at a login
+    /// Whether there are two clients that trade a name and a password for tokens: for tests, where nobody looks at a login
     /// page.
     pub passwords: bool,
     /// Whether people and clients get new passwords and secrets, instead of those of the file that anybody can read.
@@ -91,10 +94,16 @@ fn moved(shipped: &str, places: &Places) -> Result<Value, Unexpected> {
         return Err(Unexpected("clients"));
     };
     if places.passwords {
-        clients.push(json!({
-            "clientId": PASSWORDS, "publicClient": true, "standardFlowEnabled": false,
-            "directAccessGrantsEnabled": true, "defaultClientScopes": always, "optionalClientScopes": scopes,
-        }));
+        for (id, by_session) in [(PASSWORDS_BY_SESSION, "true"), (PASSWORDS, "false")] {
+            clients.push(json!({
+                "clientId": id, "publicClient": true, "standardFlowEnabled": false,
+                "directAccessGrantsEnabled": true, "defaultClientScopes": always, "optionalClientScopes": scopes,
+                "attributes": {
+                    "backchannel.logout.url": format!("{}/revocation/keycloak/backchannel-logout", places.authz),
+                    "backchannel.logout.session.required": by_session,
+                },
+            }));
+        }
     }
     let shipped_name = realm.get("realm").and_then(Value::as_str) == Some(&places.realm);
     let users = realm.get_mut("users").and_then(Value::as_array_mut);

@@ -7,6 +7,11 @@ use serde_json::Value;
 
 /// The records that match, as soon as there is one.
 pub(crate) async fn records(stack: &Stack, matches: impl Fn(&Value) -> bool) -> Vec<Value> {
+    // What the journal notes of itself is no decision.
+    lines(stack, |line| line["event"].is_null() && matches(line)).await
+}
+
+async fn lines(stack: &Stack, matches: impl Fn(&Value) -> bool) -> Vec<Value> {
     let mut ticks = tokio::time::interval(Duration::from_millis(10));
     for _ in 0..500 {
         ticks.tick().await;
@@ -16,14 +21,17 @@ pub(crate) async fn records(stack: &Stack, matches: impl Fn(&Value) -> bool) -> 
         let lines = whole
             .lines()
             .map(|line| serde_json::from_str::<Value>(line).unwrap());
-        // What the journal notes of itself is no decision.
-        let decisions = lines.filter(|line| line["event"].is_null());
-        let found: Vec<Value> = decisions.filter(|record| matches(record)).collect();
+        let found: Vec<Value> = lines.filter(|line| matches(line)).collect();
         if !found.is_empty() {
             return found;
         }
     }
     panic!("nothing was recorded in {}", stack.audit().display());
+}
+
+/// The revocations that match, as soon as there is one.
+pub(crate) async fn revocations(stack: &Stack, matches: impl Fn(&Value) -> bool) -> Vec<Value> {
+    lines(stack, |line| line["event"] == "revoked" && matches(line)).await
 }
 
 /// Waits until so many decisions are recorded.

@@ -77,14 +77,18 @@ pub(crate) fn places(realm: &str, ports: &stack::Ports) -> realm::Places {
     }
 }
 
-/// Two servers, as the realm's scopes have them, which take tokens of this issuer and of no other.
+/// Two servers, as the realm's scopes have them, which take tokens of this issuer and of no other, and hear what it tells.
 pub(crate) fn configuration(ports: &stack::Ports, issuer: &str) -> Value {
     json!({
         "servers": [
             { "name": "workbench", "resource": ports.url("workbench"), "scopes": ["workbench"] },
             { "name": "info", "resource": ports.url("info"), "scopes": ["public:read"] },
         ],
-        "identity": { "issuers": [{ "name": "keycloak", "issuer": issuer, "algorithms": ["RS256", "ES256"] }] },
+        "identity": { "issuers": [{
+            "name": "keycloak", "issuer": issuer, "algorithms": ["RS256", "ES256"],
+            "clients": { realm::PASSWORDS: {}, realm::PASSWORDS_BY_SESSION: {} },
+        }] },
+        "revocation": { "listen": format!("127.0.0.1:{}", ports.http) },
     })
 }
 
