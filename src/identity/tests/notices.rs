@@ -106,7 +106,7 @@ async fn a_logout_token_names_a_session_or_else_a_user() {
         (without(good.clone(), "sid"), &user),
         (
             with(good.clone(), |claims| {
-                claims["aud"] = json!(["mcp-client", RESOURCE])
+                claims["aud"] = json!(["mcp-client", RESOURCE]);
             }),
             &session,
         ),
@@ -212,7 +212,7 @@ async fn no_other_token_of_the_issuer_is_a_logout_token() {
 async fn a_logout_token_is_no_access_token() {
     let world = world().await;
     let everything = with(claims(world.issuer.url()), |claims| {
-        claims["events"] = json!({ EVENT: {} })
+        claims["events"] = json!({ EVENT: {} });
     });
     for (typ, claims) in [
         ("logout+jwt", world.logout_token()),
@@ -221,7 +221,7 @@ async fn a_logout_token_is_no_access_token() {
         (
             "JWT",
             with(action("LOGOUT"), |claims| {
-                claims["iss"] = json!(world.issuer.url())
+                claims["iss"] = json!(world.issuer.url());
             }),
         ),
     ] {
@@ -314,7 +314,7 @@ async fn keycloaks_actions_revoke_what_was_issued_until_then() {
         (
             Notice::Logout,
             with(action("LOGOUT"), |claims| {
-                claims["resource"] = json!("mcp-client")
+                claims["resource"] = json!("mcp-client");
             }),
             world.order(&all, NOW - 5),
         ),
@@ -361,7 +361,7 @@ async fn an_action_that_does_not_hold_is_refused_for_its_own_reason() {
     let typed = world.signed("logout+jwt", &action("PUSH_NOT_BEFORE"));
     assert_eq!(world.read(Notice::NotBefore, &typed).await, Err(E::WrongType));
     let adapters = with(action("LOGOUT"), |claims| {
-        claims["adapterSessionIds"] = json!({ "host": ["a1"] })
+        claims["adapterSessionIds"] = json!({ "host": ["a1"] });
     });
     let refused = world.read(Notice::Logout, &world.signed("JWT", &adapters)).await;
     assert_eq!(refused, Err(E::Missing("keycloakSessionIds")));
