@@ -171,9 +171,10 @@ impl Verifier {
         let by_header = self.svid_in_header(exchange, server, alone, now).await?;
         let workload = svid::agreed(found, by_header)?;
         if workload.is_none() && server.require.contains(&Requirement::Workload) {
-            return Err(match untrusted {
-                true => IdentityError::GatewayNotTrusted,
-                false => IdentityError::WorkloadMissing,
+            return Err(if untrusted {
+                IdentityError::GatewayNotTrusted
+            } else {
+                IdentityError::WorkloadMissing
             });
         }
         let nonce = nonce.or_else(|| token.as_ref().and_then(|presented| presented.nonce));

@@ -228,20 +228,28 @@ fn of_identities(config: &Config, server: &Server) -> Vec<(&'static str, String,
         ));
     }
     if server.require.contains(&Requirement::Workload) {
-        if identity.gateways.is_empty() && !by_jwt_svid(&identity.spiffe, server) {
-            let message = format!(
-                "`{name}` requires a workload, but no gateway is trusted to vouch for one, and no JWT-SVID could prove one"
-            );
-            found.push((
-                "require",
-                message,
-                "add a gateway to `identity.gateways`, set `identity.spiffe.jwt_svid.header` and a trust domain's `bundle`, or require only `user`",
-            ));
-        }
-        if identity.spiffe.trust_domains.is_empty() {
-            let message = format!("`{name}` requires a workload, but no trust domain is accepted");
-            found.push(("require", message, "add one to `identity.spiffe.trust_domains`"));
-        }
+        found.extend(of_workloads(config, server));
+    }
+    found
+}
+
+/// What keeps a required workload from ever being proved.
+fn of_workloads(config: &Config, server: &Server) -> Vec<(&'static str, String, &'static str)> {
+    let (name, identity) = (&server.name, &config.identity);
+    let mut found = Vec::new();
+    if identity.gateways.is_empty() && !by_jwt_svid(&identity.spiffe, server) {
+        let message = format!(
+            "`{name}` requires a workload, but no gateway is trusted to vouch for one, and no JWT-SVID could prove one"
+        );
+        found.push((
+            "require",
+            message,
+            "add a gateway to `identity.gateways`, set `identity.spiffe.jwt_svid.header` and a trust domain's `bundle`, or require only `user`",
+        ));
+    }
+    if identity.spiffe.trust_domains.is_empty() {
+        let message = format!("`{name}` requires a workload, but no trust domain is accepted");
+        found.push(("require", message, "add one to `identity.spiffe.trust_domains`"));
     }
     found
 }

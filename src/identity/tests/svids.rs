@@ -10,6 +10,7 @@ use SvidError as S;
 
 use super::error::{Claim, Malformed};
 use super::*;
+use crate::identity::bound::Hash;
 use crate::spiffe::SpiffeIdError as Id;
 use crate::spiffe::settings::{BundleSource, Refresh, TrustDomain};
 use settings::{JwtSvids, Spiffe};
@@ -473,6 +474,60 @@ async fn a_server_that_takes_bound_tokens_only_takes_no_unbound_jwt_svid_that_st
 }
 
 #[tokio::test]
+async fn one_that_is_bound_to_a_key_is_taken_as_a_token_with_its_proof_and_never_in_the_header() {
+    let world = world().await;
+    let key = Signer::ec();
+    let jwk = key.jwk("proof");
+    let (x, y) = (jwk["x"].as_str().unwrap(), jwk["y"].as_str().unwrap());
+    // RFC 7638 §3.2
+    let thumbprint = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
+    let hash = |text: &str| URL_SAFE_NO_PAD.encode(Hash::of(text.as_bytes()).as_bytes());
+    let (header, mut claims) = good();
+    claims["cnf"] = json!({ "jkt": hash(&thumbprint) });
+    let svid = world.ours.sign(&header, &claims);
+    let proof = |id: &str, of: &str| {
+        let header = json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": jwk });
+        let url = "https://mcp.example/mcp";
+        let claims = json!({ "jti": id, "htm": "POST", "htu": url, "iat": NOW, "ath": hash(of) });
+        key.token(&header, &claims)
+    };
+    let token = format!("DPoP {svid}");
+    let first = proof("p1", &svid);
+    let cases = [
+        (
+            vec![("authorization", &*token), ("dpop", &*first)],
+            Ok(AGENT.to_owned()),
+        ),
+        // Known by now, and still to be proved each time.
+        (
+            vec![("authorization", &*token), ("dpop", &*first)],
+            Err(E::Bound(BoundError::ProofReplayed)),
+        ),
+        (
+            vec![("authorization", &*token)],
+            Err(E::Bound(BoundError::ProofMissing)),
+        ),
+        (
+            vec![(HEADER, &*svid), ("dpop", &*first)],
+            Err(E::BoundTokenWithoutProof),
+        ),
+    ];
+    let dpop = json!({ "name": "kubernetes", "resource": RESOURCE, "require": ["workload"], "sender_constraint": "dpop" });
+    let dpop: Server = serde_json::from_value(dpop).unwrap();
+    for (headers, expected) in cases {
+        let caller = world.verifier.identify(&exchange(&headers), &dpop, now()).await;
+        let found = caller.map(|caller| caller.workload.unwrap().key().to_owned());
+        assert_eq!(found, expected, "{headers:?}");
+    }
+    let other = proof("p2", "another token");
+    let headers = [("authorization", &*token), ("dpop", &*other)];
+    assert_eq!(
+        world.ask(&exchange(&headers)).await,
+        Err(E::Bound(BoundError::ProofOtherToken))
+    );
+}
+
+#[tokio::test]
 async fn claims_that_a_gateway_vouches_for_are_another_token_than_a_jwt_svid() {
     let world = world().await;
     let mut exchange = with_certificate(bearer(&world.ours.svid(AGENT)), AGENT);
@@ -514,12 +569,12 @@ async fn a_bundle_that_is_none_or_older_or_gone_leaves_the_last_good_one() {
     let spoil: [(&str, &dyn Fn()); 5] = [
         ("not one JSON object", &|| std::fs::write(&path, "{").unwrap()),
         ("no authority", &|| {
-            std::fs::write(&path, r#"{"keys":[]}"#).unwrap()
+            std::fs::write(&path, r#"{"keys":[]}"#).unwrap();
         }),
         ("`spiffe_sequence` is 0", &|| next.publish(&path, 0)),
         ("can't be read", &|| std::fs::remove_file(&path).unwrap()),
         ("longer than", &|| {
-            std::fs::write(&path, vec![b' '; 1024 * 1024 + 1]).unwrap()
+            std::fs::write(&path, vec![b' '; 1024 * 1024 + 1]).unwrap();
         }),
     ];
     for (problem, spoil) in spoil {

@@ -59,7 +59,8 @@ impl Case {
     pub(crate) fn svid(&self, domain: &DevTrustDomain, resource: &str) -> String {
         let now = clock::now().as_second();
         let mut header = json!({ "typ": "JWT" });
-        let mut claims = json!({ "sub": TRUSTED, "aud": [resource], "iat": now, "exp": now + 300 });
+        let mut claims =
+            json!({ "sub": TRUSTED, "aud": [resource], "iat": now, "exp": now.saturating_add(300) });
         lay_over(&mut claims, &self.claims, resource, now);
         // Null takes `alg` and `kid` away when it is signed.
         header.as_object_mut().unwrap().extend(self.header.clone());
@@ -82,7 +83,7 @@ fn read(value: &Value, resource: &str, now: i64) -> Value {
         Value::Array(list) => list.iter().map(|one| read(one, resource, now)).collect(),
         Value::String(text) if text == "RESOURCE" => json!(resource),
         Value::String(text) => match text.strip_prefix("now").map(str::parse::<i64>) {
-            Some(Ok(seconds)) => json!(now + seconds),
+            Some(Ok(seconds)) => json!(now.saturating_add(seconds)),
             _ => value.clone(),
         },
         _ => value.clone(),
