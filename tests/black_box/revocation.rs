@@ -132,7 +132,7 @@ fn what_a_real_keycloak_voids_for_all_is_refused_whoever_it_is_of() {
         let latest = before.iter().map(|caller| claim(caller, "iat").as_i64().unwrap());
         let latest = latest.max().unwrap();
         // Both servers are told, and both say that they have heard.
-        let told = realm.push_not_before(latest + 1).await.unwrap();
+        let told = realm.push_not_before(latest.saturating_add(1)).await.unwrap();
         assert_eq!(told["successRequests"].as_array().unwrap().len(), 2, "{told}");
         assert_eq!(told["failedRequests"], Value::Null, "{told}");
         for caller in &before {
