@@ -71,7 +71,7 @@ impl World {
         for at in self.both() {
             until(async || {
                 let reply = bound.call(at, &bound.proof()).await;
-                taken(reply, reasons)
+                taken(&reply, reasons)
             })
             .await;
         }
@@ -144,7 +144,7 @@ async fn until(mut holds: impl AsyncFnMut() -> bool) {
 }
 
 /// Whether a call was allowed; if not, it was denied for one of these reasons.
-fn taken(reply: Reply, reasons: &[&str]) -> bool {
+fn taken(reply: &Reply, reasons: &[&str]) -> bool {
     if reply.status == 200 {
         reply.assert_allowed();
         return true;
@@ -155,7 +155,7 @@ fn taken(reply: Reply, reasons: &[&str]) -> bool {
 }
 
 async fn until_allowed(at: &Caller, reasons: &[&str]) {
-    until(async || taken(read(at).await, reasons)).await;
+    until(async || taken(&read(at).await, reasons)).await;
 }
 
 /// Calls are allowed until they are denied, and then for this reason.
@@ -199,8 +199,9 @@ fn a_proof_used_at_one_replica_is_refused_at_the_other() {
         let replies = futures_util::future::join_all(asking).await;
         let (allowed, rest): (Vec<_>, Vec<_>) = replies.iter().partition(|reply| reply.status == 200);
         assert_eq!(allowed.len(), 1, "{replies:?}");
-        rest.iter()
-            .for_each(|reply| reply.assert_denied(401, "proof_replayed"));
+        for reply in rest {
+            reply.assert_denied(401, "proof_replayed");
+        }
     });
 }
 

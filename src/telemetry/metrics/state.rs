@@ -1,5 +1,6 @@
 //! What is counted of the state that replicas share.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -60,8 +61,11 @@ impl Operations {
     }
 
     pub(super) fn write(&self, text: &mut String) {
-        *text +=
-            &format!("# HELP {LATENCY} How long the state took to answer.\n# TYPE {LATENCY} histogram\n");
+        // Writing to a String doesn't fail.
+        let _ = write!(
+            text,
+            "# HELP {LATENCY} How long the state took to answer.\n# TYPE {LATENCY} histogram\n"
+        );
         for operation in &self.latency {
             let label = format!("operation={:?}", operation.key());
             operation.write(text, LATENCY, &label);

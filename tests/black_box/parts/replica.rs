@@ -78,7 +78,7 @@ impl Replica {
         let path = folder.join("envoy.yaml");
         std::fs::write(&path, gateway).unwrap();
         let search = std::env::var_os("PATH");
-        let program = envoy::find(&repository().join(".tools"), search.as_deref()).expect("run `make tools`");
+        let program = envoy::find(&repository().join(".tools"), search.as_deref()).unwrap();
         let mut command = Command::new(program);
         command
             .arg("-c")
