@@ -288,6 +288,17 @@ fn agentgateway(snippet: &Snippet, parsed: &Value) {
     );
 }
 
+/// What is said of Keycloak's realm stands in the shipped one. A test of the black box follows it in an empty realm.
+fn realm(snippet: &Snippet, parsed: &Value) {
+    let shipped: Value = serde_json::from_str(&page("compose/keycloak/realm-mcp.json")).unwrap();
+    assert!(
+        says(&shipped, parsed),
+        "{}: not so in compose/keycloak/realm-mcp.json:\n{}",
+        snippet.place,
+        snippet.text
+    );
+}
+
 /// The first key of a YAML snippet says whose it is.
 fn yaml_snippet(snippet: &Snippet) {
     let parsed = yaml(&snippet.place, &snippet.text);
@@ -298,6 +309,7 @@ fn yaml_snippet(snippet: &Snippet) {
     };
     let settings = serde_json::to_value(Config::default()).unwrap();
     match first.as_str() {
+        _ if parsed.get("clients").is_some() || parsed.get("roles").is_some() => realm(snippet, &parsed),
         "extAuthz" => agentgateway(snippet, &parsed),
         "users" | "workloads" | "arguments" | "cases" | "matrices" => policy_tests(snippet),
         name if name == "typed_per_filter_config" || name.starts_with("envoy.") => envoy(snippet, &parsed),

@@ -147,6 +147,24 @@ impl Keycloak {
         Ok(realm)
     }
 
+    /// Makes a realm as Keycloak itself has it, with nobody in it.
+    ///
+    /// # Errors
+    /// [`KeycloakError::Refused`], as when there is one of that name already.
+    pub async fn empty_realm(&self, name: &str) -> Result<Realm, KeycloakError> {
+        let credentials = realm::Credentials::default();
+        let realm = Realm::new(
+            self.ports,
+            self.http.clone(),
+            self.password.clone(),
+            name,
+            credentials,
+        );
+        let configuration = serde_json::json!({ "realm": name, "enabled": true });
+        realm.import(&configuration).await?;
+        Ok(realm)
+    }
+
     /// Where it listens.
     #[must_use]
     pub fn ports(&self) -> Ports {

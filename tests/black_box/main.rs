@@ -28,6 +28,7 @@ mod jwt_svid;
 mod keycloak;
 mod nonces;
 mod paths;
+mod recipe;
 mod reload;
 mod replicas;
 mod revocation;

@@ -179,7 +179,11 @@ impl Realm {
         self.administer(Method::POST, "push-revocation", None).await
     }
 
-    async fn administer(
+    /// Asks its administration (Keycloak's Admin REST API) for a place below the realm.
+    ///
+    /// # Errors
+    /// [`KeycloakError`].
+    pub async fn administer(
         &self,
         method: Method,
         place: &str,
