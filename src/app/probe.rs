@@ -8,10 +8,13 @@ use jiff::Timestamp;
 
 use super::workload_api::WorkloadApi;
 use crate::clock;
-use crate::identity::{BundleStatus as Bundle, KeyStatus as Keys};
+use crate::identity::{BundleStatus as Bundle, IntrospectionNumbers, KeyStatus as Keys, Verifier};
 use crate::pipeline::Pipeline;
 use crate::state::StateError;
-use crate::telemetry::{AuditStatus, BundleStatus, KeyStatus, PolicyStatus, Probe, StateStatus, Status};
+use crate::telemetry::{
+    AuditStatus, BundleStatus, IntrospectionStatus, KeyStatus, PolicyStatus, Probe, StateStatus, Status,
+    TokenStatus, VerifiedStatus,
+};
 
 /// Asks the pipeline's parts.
 #[derive(Debug)]
@@ -88,10 +91,53 @@ impl Probe for Parts {
             policies: self.policies(),
             keys: keys.into_iter().map(keys_of).collect(),
             bundles: bundles.into_iter().map(bundle_of).collect(),
+            tokens: tokens_of(&self.pipeline.verifier),
             state: self.state(),
             workload_api: self.workload_api.as_ref().map(WorkloadApi::status),
             audit: self.audit(),
         }
+    }
+}
+
+fn tokens_of(verifier: &Verifier) -> TokenStatus {
+    let (known, verified) = (verifier.cache_numbers(), verifier.verification_numbers());
+    let algorithms = verified.algorithms.into_iter().map(|numbers| VerifiedStatus {
+        algorithm: numbers.algorithm,
+        valid: numbers.valid,
+        invalid: numbers.invalid,
+        took: numbers.took,
+    });
+    let introspections = verifier.introspection_numbers().into_iter();
+    TokenStatus {
+        known: known.tokens,
+        bytes: known.bytes,
+        capacity: known.capacity,
+        lookups: vec![("known", known.hits), ("unknown", known.misses)],
+        removed: vec![
+            ("expired", known.expired),
+            ("evicted", known.evicted),
+            ("inactive", known.withdrawn),
+        ],
+        turned_away: verified.turned_away,
+        verified: algorithms.collect(),
+        introspections: introspections.map(introspection_of).collect(),
+    }
+}
+
+fn introspection_of(numbers: IntrospectionNumbers) -> IntrospectionStatus {
+    let answered = [
+        ("active", numbers.active),
+        ("refused", numbers.refused),
+        ("refused_before", numbers.remembered),
+    ];
+    let faults = numbers.faults.into_iter();
+    IntrospectionStatus {
+        issuer: numbers.issuer,
+        outcomes: answered
+            .into_iter()
+            .chain(faults.map(|(fault, times)| (fault.code(), times)))
+            .collect(),
+        refusals: numbers.refusals,
     }
 }
 

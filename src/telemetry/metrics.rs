@@ -16,6 +16,7 @@ use super::histogram::Histogram;
 use super::status::Status;
 
 mod state;
+mod tokens;
 mod workload_api;
 
 const DECISIONS: &str = "mcp_authz_decisions_total";
@@ -206,6 +207,7 @@ impl Metrics {
             latency.write(&mut text, LATENCY, label);
         }
         self.state.write(&mut text);
+        tokens::write(&mut text, &status.tokens);
         if let Some(version) = &status.policies.version {
             // Written here: a series of the recorder would stay for every version that ever ruled.
             let version = version
@@ -245,6 +247,7 @@ impl Metrics {
             self.count(BUNDLE_FAILURES, &domain, bundle.failures);
         }
         state::tell(&self.recorder, &status.state);
+        tokens::tell(&self.recorder, &status.tokens);
         if let Some(status) = &status.workload_api {
             workload_api::tell(&self.recorder, status, now);
         }
@@ -312,7 +315,7 @@ fn describe(recorder: &PrometheusRecorder) {
         (BUNDLE_FAILURES, "Failed attempts to get a trust domain's bundle."),
     ];
     let others = state::COUNTERS.into_iter().chain(workload_api::COUNTERS);
-    for (name, help) in counters.into_iter().chain(others) {
+    for (name, help) in counters.into_iter().chain(others).chain(tokens::COUNTERS) {
         recorder.describe_counter(name.into(), None, help.into());
     }
     let gauges = [
@@ -345,7 +348,7 @@ fn describe(recorder: &PrometheusRecorder) {
         (READY, "1 if new requests are welcome."),
     ];
     let others = state::GAUGES.into_iter().chain(workload_api::GAUGES);
-    for (name, help) in gauges.into_iter().chain(others) {
+    for (name, help) in gauges.into_iter().chain(others).chain(tokens::GAUGES) {
         recorder.describe_gauge(name.into(), None, help.into());
     }
 }

@@ -29,6 +29,8 @@ pub struct Status {
     pub keys: Vec<KeyStatus>,
     /// The bundle of each trust domain whose JWT-SVIDs are taken.
     pub bundles: Vec<BundleStatus>,
+    /// What is remembered of tokens, and what it took.
+    pub tokens: TokenStatus,
     /// What replicas share.
     pub state: StateStatus,
     /// What the SPIFFE Workload API gives; `None` where nothing needs it.
@@ -74,6 +76,51 @@ pub struct BundleStatus {
     pub problem: Option<String>,
     /// Failed attempts since the start.
     pub failures: u64,
+}
+
+/// What is remembered of tokens, and what verifying and asking about them took, since the start.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct TokenStatus {
+    /// Tokens that are known.
+    pub known: usize,
+    /// What they take, in bytes, roughly.
+    pub bytes: u64,
+    /// What they may take, in bytes.
+    pub capacity: u64,
+    /// How often one was looked for, by outcome.
+    pub lookups: Vec<(&'static str, u64)>,
+    /// How many are known no more, by reason.
+    pub removed: Vec<(&'static str, u64)>,
+    /// Tokens refused because too many were being verified.
+    pub turned_away: u64,
+    /// Signatures, by algorithm.
+    pub verified: Vec<VerifiedStatus>,
+    /// Each issuer that is asked about tokens.
+    pub introspections: Vec<IntrospectionStatus>,
+}
+
+/// What verifying signatures of one algorithm took.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct VerifiedStatus {
+    /// Its name.
+    pub algorithm: &'static str,
+    /// Signatures that verified.
+    pub valid: u64,
+    /// Signatures that didn't.
+    pub invalid: u64,
+    /// How long all of it took.
+    pub took: Duration,
+}
+
+/// What an issuer was asked about tokens.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct IntrospectionStatus {
+    /// The issuer, as configured.
+    pub issuer: String,
+    /// How often what came of it.
+    pub outcomes: Vec<(&'static str, u64)>,
+    /// Refused tokens that are remembered.
+    pub refusals: usize,
 }
 
 /// What replicas share: ids that may be used once, revocations.

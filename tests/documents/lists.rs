@@ -8,8 +8,8 @@ use std::time::Duration;
 use mcp_authz::audit::{Batch, Durations, PolicyEffect, Record, Redacted, User};
 use mcp_authz::clock;
 use mcp_authz::telemetry::{
-    BundleStatus, KeyStatus, Metrics, PolicyStatus, StateStatus, Status, StreamStatus, WorkloadApiStatus,
-    WorkloadTlsStatus,
+    BundleStatus, IntrospectionStatus, KeyStatus, Metrics, PolicyStatus, StateStatus, Status, StreamStatus,
+    TokenStatus, VerifiedStatus, WorkloadApiStatus, WorkloadTlsStatus,
 };
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -70,6 +70,16 @@ pub(crate) fn metrics() -> BTreeMap<String, BTreeSet<String>> {
             confirmed: Some(now),
             ..BundleStatus::default()
         }],
+        tokens: TokenStatus {
+            lookups: vec![("known", 1)],
+            removed: vec![("expired", 1)],
+            verified: vec![VerifiedStatus::default()],
+            introspections: vec![IntrospectionStatus {
+                outcomes: vec![("active", 1)],
+                ..IntrospectionStatus::default()
+            }],
+            ..TokenStatus::default()
+        },
         state: StateStatus {
             revocations_age: Some(Duration::ZERO),
             ..StateStatus::default()

@@ -1,7 +1,10 @@
 //! What is counted, and that no client can add a label.
 
 use super::*;
-use crate::telemetry::{AuditStatus, BundleStatus, KeyStatus, PolicyStatus, StateStatus};
+use crate::telemetry::{
+    AuditStatus, BundleStatus, IntrospectionStatus, KeyStatus, PolicyStatus, StateStatus, TokenStatus,
+    VerifiedStatus,
+};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -44,6 +47,25 @@ fn status(version: &str) -> Status {
             bytes: 4096,
             max_used_ids: 1000,
             max_revocations: 100,
+        },
+        tokens: TokenStatus {
+            known: 12,
+            bytes: 20_000,
+            capacity: 10_240_000,
+            lookups: vec![("known", 90), ("unknown", 30)],
+            removed: vec![("expired", 8), ("evicted", 2), ("inactive", 1)],
+            turned_away: 4,
+            verified: vec![VerifiedStatus {
+                algorithm: "ES256",
+                valid: 20,
+                invalid: 3,
+                took: Duration::from_micros(2500),
+            }],
+            introspections: vec![IntrospectionStatus {
+                issuer: "keycloak".to_owned(),
+                outcomes: vec![("active", 5), ("introspection_too_late", 6)],
+                refusals: 7,
+            }],
         },
         workload_api: None,
         draining: false,
@@ -257,4 +279,28 @@ fn the_svid_the_bundles_and_refused_handshakes_are_told() {
         text.lines().any(|told| told == "mcp_authz_svid_expiry_seconds 0"),
         "{text}"
     );
+}
+
+#[test]
+fn what_is_known_of_tokens_and_what_it_took_is_told() {
+    let metrics = Metrics::new([]);
+    let text = metrics.render(&status("v1"), at(200));
+    for line in [
+        "mcp_authz_known_tokens 12",
+        "mcp_authz_known_tokens_bytes 20000",
+        "mcp_authz_known_tokens_capacity_bytes 10240000",
+        r#"mcp_authz_known_tokens_lookups_total{outcome="known"} 90"#,
+        r#"mcp_authz_known_tokens_lookups_total{outcome="unknown"} 30"#,
+        r#"mcp_authz_known_tokens_removed_total{why="evicted"} 2"#,
+        r#"mcp_authz_token_verifications_total{algorithm="ES256",outcome="valid"} 20"#,
+        r#"mcp_authz_token_verifications_total{algorithm="ES256",outcome="invalid"} 3"#,
+        r#"mcp_authz_token_verification_seconds_total{algorithm="ES256"} 0.0025"#,
+        "# TYPE mcp_authz_token_verification_seconds_total counter",
+        "mcp_authz_token_verifications_refused_total 4",
+        r#"mcp_authz_introspections_total{issuer="keycloak",outcome="active"} 5"#,
+        r#"mcp_authz_introspections_total{issuer="keycloak",outcome="introspection_too_late"} 6"#,
+        r#"mcp_authz_introspection_refusals{issuer="keycloak"} 7"#,
+    ] {
+        assert!(text.lines().any(|told| told == line), "no `{line}` in\n{text}");
+    }
 }
