@@ -337,6 +337,8 @@ fn tenants(claims: &Claims, sources: &[Tenants]) -> Result<Vec<String>, Identity
 fn sorted(mut names: Vec<String>) -> Vec<String> {
     names.sort_unstable();
     names.dedup();
+    // It is kept as long as the token is.
+    names.shrink_to_fit();
     names
 }
 

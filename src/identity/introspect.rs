@@ -38,7 +38,7 @@ mod flights;
 mod numbers;
 pub(super) mod settings;
 
-/// How many tokens that were refused are remembered, for each issuer: 50 bytes each.
+/// How many tokens that were refused are remembered, for each issuer: some 100 bytes each.
 const REFUSALS: usize = 8192;
 
 type Outcome = Result<Arc<Verified>, IdentityError>;

@@ -17,6 +17,7 @@ use crate::parts::{audit, copy, repository, run, temporary};
 
 mod clocks;
 mod grants;
+mod introspection;
 mod login;
 mod outages;
 mod rotation;

@@ -37,7 +37,7 @@ pub(super) enum Proof {
     /// User and password of the `Authorization` header.
     Basic(String, String),
     /// Members of the form.
-    Form([(&'static str, String); 3]),
+    Form([(&'static str, String); 2]),
 }
 
 /// Why there is no credential.
@@ -84,6 +84,8 @@ impl Credential {
 
     /// What to add to a question.
     pub(super) async fn prove(&self) -> Result<Proof, CredentialError> {
+        // RFC 7521 §4.2: the assertion says which client it is; an SVID's subject is another name for it, and Keycloak wants
+        // no second one beside it.
         let (kind, assertion) = match &self.auth {
             ClientAuth::SecretFile(path) => {
                 let secret = read(path).await?;
@@ -95,7 +97,6 @@ impl Credential {
             ClientAuth::JwtSvid(JwtSvid::File(path)) => (JWT_SPIFFE, read(path).await?),
         };
         Ok(Proof::Form([
-            ("client_id", self.client_id.clone()),
             ("client_assertion_type", kind.to_owned()),
             ("client_assertion", assertion),
         ]))

@@ -13,7 +13,7 @@ pub struct Introspection {
     /// Where; https, or http on loopback. Default: what its discovery document says as `introspection_endpoint`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
-    /// The client that mcp-authz is at this issuer.
+    /// The client that mcp-authz is at this issuer; an SVID says it by its own name.
     pub client_id: String,
     /// How it proves that.
     pub auth: ClientAuth,

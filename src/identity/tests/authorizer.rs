@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, KeyPair as _, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _,
+    RSA_PKCS1_2048_8192_SHA256, RsaKeyPair, UnparsedPublicKey,
 };
 use axum::Router;
 use axum::extract::State;
@@ -214,10 +216,10 @@ async fn moved(State(inside): State<Arc<Inside>>) -> Response {
 impl Inside {
     fn is_client(&self, headers: &HeaderMap, form: &HashMap<String, String>) -> bool {
         let assertion = |kind: &str| {
-            let proper = form.get("client_id").is_some_and(|id| id == CLIENT)
-                && form
-                    .get("client_assertion_type")
-                    .is_some_and(|found| found == kind)
+            let proper = form
+                .get("client_assertion_type")
+                .is_some_and(|found| found == kind)
+                && !form.contains_key("client_id")
                 && !headers.contains_key(header::AUTHORIZATION);
             form.get("client_assertion").filter(|_| proper)
         };
@@ -287,8 +289,6 @@ pub(super) fn signing_key(rsa: bool) -> (String, Vec<u8>) {
         let lines = STANDARD.encode(der);
         format!("-----BEGIN PRIVATE KEY-----\n{lines}\n-----END PRIVATE KEY-----\n")
     };
-    use aws_lc_rs::encoding::AsDer as _;
-    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, RsaKeyPair};
     if rsa {
         let key = RsaKeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).unwrap();
         let der: aws_lc_rs::encoding::Pkcs8V1Der<'_> = key.as_der().unwrap();

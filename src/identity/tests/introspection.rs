@@ -579,6 +579,9 @@ async fn it_asks_with_its_svid_as_that_is_at_the_time() {
     );
 }
 
+/// Makes settings wrong.
+type Wrong<'a> = Box<dyn Fn(&mut settings::Issuer, &mut Introspection) + 'a>;
+
 #[tokio::test]
 async fn settings_that_could_never_ask_do_not_start() {
     let issuer = Authorizer::start(json!({})).await;
@@ -593,7 +596,7 @@ async fn settings_that_could_never_ask_do_not_start() {
             audience: None,
         })
     };
-    let cases: Vec<(&str, Box<dyn Fn(&mut settings::Issuer, &mut Introspection)>)> = vec![
+    let cases: Vec<(&str, Wrong<'_>)> = vec![
         ("no client", Box::new(|_, asked| asked.client_id.clear())),
         (
             "an empty prefix",

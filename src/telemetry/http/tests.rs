@@ -5,8 +5,8 @@ use tower::ServiceExt as _;
 
 use super::*;
 use crate::telemetry::{
-    AuditStatus, BundleStatus, KeyStatus, PolicyStatus, StateStatus, Status, StreamStatus, WorkloadApiStatus,
-    WorkloadTlsStatus,
+    AuditStatus, BundleStatus, KeyStatus, PolicyStatus, StateStatus, Status, StreamStatus, TokenStatus,
+    WorkloadApiStatus, WorkloadTlsStatus,
 };
 
 fn good() -> Status {
@@ -28,6 +28,7 @@ fn good() -> Status {
                 ..KeyStatus::default()
             },
         ],
+        tokens: TokenStatus::default(),
         state: StateStatus {
             kind: "redis",
             ..StateStatus::default()
