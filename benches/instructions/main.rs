@@ -22,10 +22,12 @@ use mcp_authz::respond;
 
 #[path = "../../examples/bench/frame.rs"]
 mod frame;
+mod signatures;
 #[path = "../../examples/bench/texts.rs"]
 mod texts;
 mod warm;
 
+use signatures::{P256, Token};
 use warm::{Warm, Wire};
 
 /// What `frame` fails with.
@@ -52,6 +54,11 @@ mod baseline {
     pub(crate) const STRANGER: u64 = 286_730;
     pub(crate) const ANSWER: u64 = 20_844;
     pub(crate) const CHECK: u64 = 263_433;
+    pub(crate) const ES256: u64 = 772_893;
+    pub(crate) const RS256: u64 = 342_931;
+    pub(crate) const PS256: u64 = 365_700;
+    pub(crate) const EDDSA: u64 = 502_282;
+    pub(crate) const ES256_BY_P256: u64 = 2_447_535;
 }
 
 #[library_benchmark]
@@ -91,9 +98,29 @@ fn check(wire: Wire) -> (usize, Wire) {
     (wire.ask(), wire)
 }
 
+#[library_benchmark]
+#[bench::es256(args = (Token::es256()), config = limit(baseline::ES256))]
+#[bench::rs256(args = (Token::rs256()), config = limit(baseline::RS256))]
+#[bench::ps256(args = (Token::ps256()), config = limit(baseline::PS256))]
+#[bench::eddsa(args = (Token::eddsa()), config = limit(baseline::EDDSA))]
+fn verification(token: Token) -> (bool, Token) {
+    (black_box(&token).verifies(), token)
+}
+
+#[library_benchmark]
+#[bench::es256(args = (P256::default()), config = limit(baseline::ES256_BY_P256))]
+fn verification_by_p256(token: P256) -> (bool, P256) {
+    (black_box(&token).verifies(), token)
+}
+
 library_benchmark_group!(
     name = parts;
     benchmarks = reader, message, evaluation, answer, check
 );
 
-main!(library_benchmark_groups = parts);
+library_benchmark_group!(
+    name = signatures_of_tokens;
+    benchmarks = verification, verification_by_p256
+);
+
+main!(library_benchmark_groups = parts, signatures_of_tokens);
