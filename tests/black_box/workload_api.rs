@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::parts::caller::Caller;
-use crate::parts::{audit, repository, run, settings, temporary};
+use crate::parts::{audit, repository, run, settings};
 
 const GATEWAY: &str = "spiffe://mcp-identity.local/gateway/envoy";
 
@@ -102,9 +102,15 @@ impl Load {
             .await
         };
         let before = connected().await;
-        until("new connections", async || connected().await >= before + 2).await;
+        until("new connections", async || {
+            connected().await >= before.saturating_add(2)
+        })
+        .await;
         let done = self.done.load(Ordering::SeqCst);
-        until("calls", async || self.done.load(Ordering::SeqCst) >= done + 10).await;
+        until("calls", async || {
+            self.done.load(Ordering::SeqCst) >= done.saturating_add(10)
+        })
+        .await;
     }
 
     async fn stop(mut self) -> usize {
@@ -116,14 +122,36 @@ impl Load {
     }
 }
 
+/// mcp-authz by the agent at this address, its connections renewed all the time, behind a gateway with an SVID.
+async fn start(agent: &WorkloadApi, domain: &Arc<DevTrustDomain>) -> Stack {
+    let configuration = json!({
+        "workload_api": { "socket": agent.address() },
+        "grpc": {
+            "max_connection_age": "500ms",
+            "tls": { "workload_api": { "trust_domains": [TRUST_DOMAIN] } },
+        },
+    });
+    let mut settings = settings("workload-api", repository().join("policies"), configuration);
+    settings.trust_domain = Some(Arc::clone(domain));
+    let ports = Ports::free(None).await.unwrap();
+    let started = Stack::start_with(&settings, ports, |pki| gateway_by_svid(pki, domain)).await;
+    started.unwrap_or_else(|error| panic!("{error}"))
+}
+
+const OPEN: &str = "mcp_authz_workload_api_open{stream=\"x509\"}";
+const REFUSED: &str = "mcp_authz_tls_handshakes_refused_total{reason=\"untrusted\"}";
+
+async fn metric(stack: &Stack, name: &str) -> u64 {
+    number(stack.ports.http, "/metrics", name).await
+}
+
 #[test]
 fn svids_rotate_and_the_agent_restarts_under_calls_through_the_gateway_and_none_is_dropped() {
     run(async {
-        let directory = temporary("workload-api");
-        std::fs::create_dir_all(&directory).unwrap();
-        let socket = directory.join("agent.sock");
-        let domain = DevTrustDomain::new(TrustDomain::parse(TRUST_DOMAIN).unwrap(), clock::now()).unwrap();
-        let domain = Arc::new(domain);
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("agent.sock");
+        let name = TrustDomain::parse(TRUST_DOMAIN).unwrap();
+        let domain = Arc::new(DevTrustDomain::new(name, clock::now()).unwrap());
         // Envoy reads its files once: it has to know the next authority, too.
         domain.prepare(clock::now()).unwrap();
         let workload = Workload {
@@ -133,21 +161,7 @@ fn svids_rotate_and_the_agent_restarts_under_calls_through_the_gateway_and_none_
             svid_lifetime: Duration::from_hours(1),
         };
         let agent = WorkloadApi::serve(&socket, workload.clone()).unwrap();
-        let configuration = json!({
-            "workload_api": { "socket": agent.address() },
-            "grpc": {
-                "max_connection_age": "500ms",
-                "tls": { "workload_api": { "trust_domains": [TRUST_DOMAIN] } },
-            },
-        });
-        let mut settings = settings("workload-api", repository().join("policies"), configuration);
-        let ports = Ports::free(None).await.unwrap();
-        settings.trust_domain = Some(Arc::clone(&domain));
-        let change = |pki: &Path| gateway_by_svid(pki, &domain);
-        let stack = Stack::start_with(&settings, ports, change)
-            .await
-            .unwrap_or_else(|error| panic!("{error}"));
-
+        let stack = start(&agent, &domain).await;
         let caller = Caller::developer(&stack);
         let reply = caller.call("fs_read", &read()).await;
         reply.assert_allowed();
@@ -161,35 +175,25 @@ fn svids_rotate_and_the_agent_restarts_under_calls_through_the_gateway_and_none_
         domain.activate();
         load.over_new_connections(&stack).await;
         drop(agent);
-        let metric = "mcp_authz_workload_api_open{stream=\"x509\"}";
-        until("a lost stream", async || {
-            number(ports.http, "/metrics", metric).await == 0
-        })
-        .await;
+        until("a lost stream", async || metric(&stack, OPEN).await == 0).await;
         load.over_new_connections(&stack).await;
+        let ready = text(stack.ports.http, "/ready").await;
         assert!(
-            text(ports.http, "/ready")
-                .await
-                .contains("stale: spiffe://mcp-identity.local/mcp-authz")
+            ready.contains("stale: spiffe://mcp-identity.local/mcp-authz"),
+            "{ready}"
         );
         let _agent = WorkloadApi::serve(&socket, workload).unwrap();
-        until("an open stream", async || {
-            number(ports.http, "/metrics", metric).await == 1
-        })
-        .await;
+        until("an open stream", async || metric(&stack, OPEN).await == 1).await;
         load.over_new_connections(&stack).await;
         let done = load.stop().await;
         assert!(done > 50, "{done}");
-        let refused = "mcp_authz_tls_handshakes_refused_total{reason=\"untrusted\"}";
-        assert_eq!(number(ports.http, "/metrics", refused).await, 0);
+        assert_eq!(metric(&stack, REFUSED).await, 0);
 
         // What signed the gateway's certificate holds no more: neither does the gateway's word.
         domain.withdraw();
-        until("nobody is let in", async || {
-            caller.call("fs_read", &read()).await.status == 503
-        })
-        .await;
-        assert!(number(ports.http, "/metrics", refused).await > 0);
+        let refused = async || caller.call("fs_read", &read()).await.status == 503;
+        until("nobody is let in", refused).await;
+        assert!(metric(&stack, REFUSED).await > 0);
         stack.stop().await;
     });
 }
