@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
 use mcp_authz::clock;
 use mcp_authz::dev::trust_domain::DevTrustDomain;
 use mcp_authz::dev::workload_api::{Workload, WorkloadApi};
@@ -11,7 +12,9 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::service::Service;
+use crate::service::{AGENT, Service, post};
+
+const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 
 /// The status of `/ready` and what it says of the Workload API; `None` while nobody listens.
 async fn ready(service: &Service) -> Option<(String, String)> {
@@ -85,6 +88,69 @@ async fn without_an_agent_the_process_starts_says_why_it_is_not_ready_and_goes_o
     .await;
     let _again = WorkloadApi::serve(&socket, workload).unwrap();
     until(&service, "200", "ok: ").await;
+    process.kill().unwrap();
+    process.wait().unwrap();
+}
+
+/// The reason for which a caller with this JWT-SVID is denied; none: it is allowed.
+async fn denied(service: &Service, svid: &str) -> Option<String> {
+    let question = post("/mcp", &[("x-jwt-svid", svid)], PING);
+    let answer = service.client().await.check(question).await.unwrap().into_inner();
+    match answer.http_response.unwrap() {
+        HttpResponse::OkResponse(_) => None,
+        HttpResponse::DeniedResponse(denied) => {
+            let body: Value = serde_json::from_str(&denied.body).unwrap();
+            Some(body["error"]["data"]["reason"].as_str().unwrap().to_owned())
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn until_denied(service: &Service, svid: &str, reason: Option<&str>) {
+    let mut ticks = tokio::time::interval(Duration::from_millis(20));
+    let mut last = None;
+    for _ in 0..3000 {
+        ticks.tick().await;
+        last = denied(service, svid).await;
+        if last.as_deref() == reason {
+            return;
+        }
+    }
+    panic!("not {reason:?} but {last:?}");
+}
+
+#[tokio::test]
+async fn jwt_svids_are_verified_with_what_the_agent_says_and_a_withdrawn_key_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("agent.sock");
+    let service = Service::new(&json!({
+        "workload_api": { "socket": format!("unix://{}", socket.display()) },
+        "identity": { "spiffe": {
+            "trust_domains": [{ "name": "mcp-identity.local", "bundle": "workload_api" }],
+            "jwt_svid": { "header": "x-jwt-svid" },
+        } },
+    }));
+    let mut process = service.start();
+    let workload = workload();
+    let domain = Arc::clone(&workload.trust_domain);
+    let (id, hour) = (SpiffeId::parse(AGENT).unwrap(), Duration::from_hours(1));
+    let mint = || {
+        domain
+            .mint_jwt_svid(&id, &["https://mcp.example/mcp"], hour, clock::now())
+            .unwrap()
+    };
+    let first = mint();
+    until_denied(&service, &first, Some("svid_bundle_unavailable")).await;
+
+    let _agent = WorkloadApi::serve(&socket, workload).unwrap();
+    until_denied(&service, &first, None).await;
+    domain.rotate(clock::now()).unwrap();
+    let second = mint();
+    until_denied(&service, &second, None).await;
+    assert_eq!(denied(&service, &first).await, None, "both keys hold");
+    domain.withdraw();
+    until_denied(&service, &first, Some("svid_key_unknown")).await;
+    assert_eq!(denied(&service, &second).await, None);
     process.kill().unwrap();
     process.wait().unwrap();
 }
