@@ -107,6 +107,7 @@ impl Warm {
             caller: &self.caller,
             message: None,
             action: "workbench/fs_write",
+            withheld: self.pipeline.verifier.svid_header(),
         }
     }
 

@@ -146,6 +146,7 @@ fn of_server(
             "a host and path is one server's",
         ));
     }
+    found.extend(of_opaque_tokens(config, server));
     found.extend(of_identities(config, server));
     found.extend(of_senders(config, server));
     found
@@ -181,6 +182,15 @@ fn of_senders(config: &Config, server: &Server) -> Option<(&'static str, String,
     Some(("sender_constraint", message, help))
 }
 
+/// Issuers of which nobody could say whose an opaque token is.
+fn of_opaque_tokens(config: &Config, server: &Server) -> Option<(&'static str, String, &'static str)> {
+    let (one, other) = config.identity.ambiguous(&server.issuers)?;
+    let name = &server.name;
+    let message = format!("`{name}` can't tell opaque tokens of `{one}` and of `{other}` apart");
+    let help = "give both an `introspection.prefix` that only their own tokens begin with, or let the server take one of them";
+    Some(("issuers", message, help))
+}
+
 fn of_identities(config: &Config, server: &Server) -> Vec<(&'static str, String, &'static str)> {
     let (name, identity) = (&server.name, &config.identity);
     let mut found = Vec::new();
@@ -199,14 +209,6 @@ fn of_identities(config: &Config, server: &Server) -> Vec<(&'static str, String,
             "issuers",
             message,
             "name one of `identity.issuers`, by its `name`",
-        ));
-    }
-    if let Some((one, other)) = identity.ambiguous(&server.issuers) {
-        let message = format!("`{name}` can't tell opaque tokens of `{one}` and of `{other}` apart");
-        found.push((
-            "issuers",
-            message,
-            "give both an `introspection.prefix` that only their own tokens begin with, or let the server take one of them",
         ));
     }
     if server.require.is_empty() {

@@ -157,12 +157,11 @@ impl Tokens {
         let asked = issuer.introspector.as_ref();
         if asked.is_some_and(|asked| asked.asks_about_jwts()) {
             // These bytes verified before, with keys that are still the issuer's.
-            let generation = match before.and_then(|before| before.grounds.keys) {
-                Some(generation) => generation,
-                None => {
-                    let verified = issuer.authenticate(&unverified, &self.verification, started, deadline);
-                    verified.await?
-                }
+            let generation = if let Some(generation) = before.and_then(|before| before.grounds.keys) {
+                generation
+            } else {
+                let verified = issuer.authenticate(&unverified, &self.verification, started, deadline);
+                verified.await?
             };
             let claims = unverified.claims;
             return self

@@ -32,7 +32,7 @@ pub(super) fn claims(
         (Some(one), Some(other)) => !same(one, other),
         _ => false,
     };
-    if SAME.iter().any(|name| differs(name)) {
+    if SAME.iter().any(differs) {
         return Err(Fault::AnswerDisagrees.into());
     }
     let mut claims = signed.clone();

@@ -62,6 +62,9 @@ mod tests {
         }
     }
 
+    /// A token, the issuers' prefixes, the issuer that is asked.
+    type Case<'a> = (&'a str, &'a [Option<&'a str>], Option<usize>);
+
     #[test]
     fn a_token_is_only_sent_to_whom_it_can_be_of() {
         let jwt = format!(
@@ -74,7 +77,7 @@ mod tests {
         );
         let padded = format!("{}=.e30.AAAA", URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256"}"#));
         let no_header = format!("{}.x", URL_SAFE_NO_PAD.encode(r#"{"kid":"1"}"#));
-        let cases: &[(&str, &[Option<&str>], Option<usize>)] = &[
+        let cases: &[Case<'_>] = &[
             ("abc", &[], None),
             ("abc", &[None], Some(0)),
             ("abc", &[None, None], None),

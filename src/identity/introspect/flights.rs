@@ -134,7 +134,7 @@ mod tests {
     use crate::clock;
 
     fn far() -> Instant {
-        clock::instant() + Duration::from_mins(10)
+        clock::instant().checked_add(Duration::from_mins(10)).unwrap()
     }
 
     async fn until(ready: impl Fn() -> bool) {

@@ -182,7 +182,7 @@ fn exchange(token: &str) -> Exchange {
         request_id: String::new(),
         received: clock::now(),
         started,
-        deadline: started + Duration::from_secs(30),
+        deadline: started.checked_add(Duration::from_secs(30)).unwrap(),
         fate: Fate::default(),
     }
 }
