@@ -67,9 +67,12 @@ fn an_answer_that_is_not_the_expected_one_is_a_clear_no() {
 fn files(directory: &Path, without: &str) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(directory).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());
-    let below = |path: PathBuf| match path.is_dir() {
-        true => files(&path, without),
-        false => vec![path],
+    let below = |path: PathBuf| {
+        if path.is_dir() {
+            files(&path, without)
+        } else {
+            vec![path]
+        }
     };
     paths
         .filter(|path| !path.ends_with(without))

@@ -74,7 +74,9 @@ async fn start(tools: &Path, directory: &Path, terminal: Terminal) -> miette::Re
             }
         }
     };
-    started.map_err(explained).wrap_err("Keycloak can't start")
+    started
+        .map_err(|error| explained(&error))
+        .wrap_err("Keycloak can't start")
 }
 
 fn forget(database: &Path) -> miette::Result<()> {
@@ -87,8 +89,8 @@ fn forget(database: &Path) -> miette::Result<()> {
 }
 
 /// What to do about it, where that isn't in the error.
-fn explained(error: KeycloakError) -> miette::Report {
-    let help = match &error {
+fn explained(error: &KeycloakError) -> miette::Report {
+    let help = match error {
         KeycloakError::NoTool(_) => {
             "`make demo KEYCLOAK=1` fetches and builds it; it needs Java 17 or newer, and Maven"
         }
