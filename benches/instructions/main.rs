@@ -59,6 +59,7 @@ mod baseline {
     pub(crate) const PS256: u64 = 365_700;
     pub(crate) const EDDSA: u64 = 502_282;
     pub(crate) const ES256_BY_P256: u64 = 2_447_535;
+    pub(crate) const PROVED: u64 = 1_112_757;
 }
 
 #[library_benchmark]
@@ -94,6 +95,7 @@ fn answer((permit, warm): (Permit, Warm)) -> (usize, Permit, Warm) {
 
 #[library_benchmark]
 #[bench::from_frame_to_frame(args = (Wire::default()), config = limit(baseline::CHECK))]
+#[bench::with_a_proof(args = (Wire::proved()), config = limit(baseline::PROVED))]
 fn check(wire: Wire) -> (usize, Wire) {
     (wire.ask(), wire)
 }

@@ -3,13 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
+use envoy_types::pb::envoy::config::core::v3::HeaderValue;
+use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse};
 use http_body_util::BodyExt as _;
 use mcp_authz::app;
 use mcp_authz::clock;
 use mcp_authz::config::Config;
 use mcp_authz::decide::{self, Asked, Decision, Permit};
+use mcp_authz::dev::dpop::{Proof, ProofKey};
+use mcp_authz::dev::{DevIssuer, Mint};
 use mcp_authz::exchange::{Exchange, Fate, Gateway, Peer};
 use mcp_authz::identity::Caller;
 use mcp_authz::inventory::Server;
@@ -21,6 +26,7 @@ use mcp_authz::wire::Settings;
 use mcp_authz::wire::check::request::{self, Frame};
 use mcp_authz::wire::check::{self, Asking};
 use prost::Message as _;
+use serde_json::{Map, Value, json};
 use tower::Service as _;
 
 use super::frame;
@@ -176,8 +182,39 @@ impl Default for Wire {
 }
 
 impl Wire {
+    /// The same call with a token that is bound to a key, and a proof that was never used.
+    pub(crate) fn proved() -> Self {
+        let mut wire = Self::default();
+        let directory = wire.warm.directory.path();
+        let (issuer, key) = (DevIssuer::open(directory).unwrap(), ProofKey::generate());
+        let mut check = CheckRequest::decode(wire.frame.get(5..).unwrap()).unwrap();
+        let token = bound(field(&mut check, "authorization"), &issuer, &key);
+        *field(&mut check, "authorization") = format!("DPoP {token}").into_bytes();
+        // State in memory takes no proof that may have been made in the second in which it began.
+        std::thread::sleep(Duration::from_secs(1));
+        for _ in 0..2 {
+            wire.frame = framed(&with_proof(check.clone(), &key, &token));
+            if wire.answer().is_none() {
+                unreachable!("the proof isn't taken");
+            }
+        }
+        wire.frame = framed(&with_proof(check, &key, &token));
+        wire
+    }
+
+    /// The answer, if it is a yes.
+    fn answer(&self) -> Option<CheckResponse> {
+        let answer = self.warm.runtime.block_on(self.asked());
+        let answer = CheckResponse::decode(answer.get(5..)?).ok()?;
+        (answer.status.as_ref()?.code == 0).then_some(answer)
+    }
+
     /// Asks, and returns the length of the answer in bytes.
     pub(crate) fn ask(&self) -> usize {
+        self.warm.runtime.block_on(self.asked()).len()
+    }
+
+    async fn asked(&self) -> Bytes {
         let mut service = check::service(Arc::clone(&self.warm.pipeline), &Settings::default());
         let body = tonic::body::Body::new(http_body_util::Full::new(self.frame.clone()));
         let asked = http::Request::post("/envoy.service.auth.v3.Authorization/Check")
@@ -186,10 +223,67 @@ impl Wire {
             .extension(Asking(Arc::new(gateway())))
             .body(body)
             .unwrap();
-        let answered = async {
-            let response = service.call(asked).await.unwrap();
-            response.into_body().collect().await.unwrap().to_bytes().len()
-        };
-        self.warm.runtime.block_on(answered)
+        let response = service.call(asked).await.unwrap();
+        response.into_body().collect().await.unwrap().to_bytes()
     }
+}
+
+/// A header field of the call, as its bytes.
+fn field<'a>(check: &'a mut CheckRequest, name: &str) -> &'a mut Vec<u8> {
+    let fields = fields(check);
+    let field = fields.iter_mut().find(|field| field.key == name).unwrap();
+    &mut field.raw_value
+}
+
+fn fields(check: &mut CheckRequest) -> &mut Vec<HeaderValue> {
+    let request = check.attributes.as_mut().unwrap().request.as_mut().unwrap();
+    &mut request
+        .http
+        .as_mut()
+        .unwrap()
+        .header_map
+        .as_mut()
+        .unwrap()
+        .headers
+}
+
+/// The same token, but bound to a key.
+fn bound(authorization: &[u8], issuer: &DevIssuer, key: &ProofKey) -> String {
+    let claims = std::str::from_utf8(authorization).unwrap().split('.').nth(1);
+    let claims = URL_SAFE_NO_PAD.decode(claims.unwrap()).unwrap();
+    let mut extra: Map<String, Value> = serde_json::from_slice(&claims).unwrap();
+    extra.insert("cnf".to_owned(), json!({ "jkt": key.thumbprint() }));
+    let mint = Mint {
+        extra,
+        ..Mint::default()
+    };
+    issuer.mint(&mint, clock::now()).unwrap()
+}
+
+fn with_proof(mut check: CheckRequest, key: &ProofKey, token: &str) -> CheckRequest {
+    let now = clock::now();
+    let proof = Proof {
+        method: "POST",
+        url: "https://localhost:8443/workbench/mcp",
+        token: Some(token),
+        // As far ahead as a client's clock may be.
+        extra: Map::from_iter([("iat".to_owned(), json!(now.as_second().saturating_add(5)))]),
+        ..Proof::default()
+    };
+    let field = HeaderValue {
+        key: "dpop".to_owned(),
+        raw_value: key.proof(&proof, now).unwrap().into_bytes(),
+        ..HeaderValue::default()
+    };
+    fields(&mut check).push(field);
+    check
+}
+
+/// A message of gRPC: not compressed, its length, itself.
+fn framed(check: &CheckRequest) -> Bytes {
+    let message = check.encode_to_vec();
+    let mut frame = vec![0];
+    frame.extend(u32::try_from(message.len()).unwrap().to_be_bytes());
+    frame.extend(message);
+    frame.into()
 }
