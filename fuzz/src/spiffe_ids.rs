@@ -93,7 +93,7 @@ fn by_grammar(text: &str) -> bool {
     let scheme = (parts.next(), parts.next()) == (Some("spiffe:"), Some(""));
     let name = parts.next().unwrap_or_default();
     let name_fits = |char: char| matches!(char, 'a'..='z' | '0'..='9' | '.' | '-' | '_');
-    let segment_fits = |char: char| matches!(char, 'A'..='Z') || name_fits(char);
+    let segment_fits = |char: char| char.is_ascii_uppercase() || name_fits(char);
     let segments: Vec<&str> = parts.collect();
     let each = |segment: &&str| !matches!(*segment, "" | "." | "..") && segment.chars().all(segment_fits);
     text.len() <= 2048

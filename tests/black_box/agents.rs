@@ -238,6 +238,9 @@ fn an_agent_with_a_users_exchanged_token_may_what_both_may() {
     });
 }
 
+/// How a stolen token is used: over whose connection, with which fields, and what comes of it.
+type Try<'a> = (&'a str, &'a Agent, Vec<(&'a str, &'a str)>, u16, &'a str);
+
 #[test]
 fn an_agents_token_is_nothing_without_its_key_and_its_connection() {
     run(async {
@@ -250,7 +253,7 @@ fn an_agents_token_is_nothing_without_its_key_and_its_connection() {
         let bearer = format!("Bearer {}", owner.token);
         let [_, thiefs_proof] = owner.fields(&thief.agent).await;
         let [_, other_proof] = thief.fields(&owner.agent).await;
-        let tries: [(&str, &Agent, Vec<(&str, &str)>, u16, &str); 5] = [
+        let tries: [Try<'_>; 5] = [
             (
                 "as a bearer token",
                 &owner.agent,
@@ -293,8 +296,14 @@ fn an_agents_token_is_nothing_without_its_key_and_its_connection() {
             assert_eq!((reply.status, reply.reason().as_str()), (status, reason), "{how}");
             denied(stack, reply, status, reason).await;
         }
+    });
+}
 
-        // A proof that was seen on the way is of no use, whoever sends it.
+#[test]
+fn a_proof_that_was_seen_on_the_way_is_of_no_use_whoever_sends_it() {
+    run(async {
+        let stack = &world().await.stack;
+        let owner = Holder::of("assistant").await;
         let [token, proof] = owner.fields(&owner.agent).await;
         let fields = [("authorization", token.as_str()), ("dpop", proof.as_str())];
         call(&owner.agent, "fs_read", &read(), &fields)
@@ -413,8 +422,16 @@ fn keycloak_logs_no_workload_in_but_those_that_it_knows_by_their_own_svid() {
                 .token_type,
             "DPoP"
         );
+    });
+}
 
-        // Nor may an agent act for a user who didn't let it.
+#[test]
+fn an_agent_acts_for_no_user_who_did_not_let_it() {
+    run(async {
+        let World {
+            realm, domain, stack, ..
+        } = world().await;
+        let key = Agent::start(&named("assistant").spiffe_id(), domain, &stack.authority).unwrap();
         let elsewhere = realm.user("alice", "workbench").await.unwrap().access_token;
         let exchanged = key.exchange(realm, &elsewhere, "workbench").await;
         assert!(

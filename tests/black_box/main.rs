@@ -1,6 +1,7 @@
 //! The whole way through real parts: MCP clients, Envoy, mcp-authz, MCP servers. `make tools` installs them.
 
 #![expect(
+    clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,

@@ -222,13 +222,9 @@ fn the_recipe_for_keycloak_followed_in_an_empty_realm_does_what_it_says() {
             .call(&own.access_token, "workbench", "fs_admin", &owner)
             .await;
         denied(stack, reply, 200, "no_permit").await;
-        let both = agent
-            .log_in(realm, "confidential:read")
-            .await
-            .unwrap()
-            .access_token;
+        let both = agent.log_in(realm, "confidential:read").await.unwrap();
         ground
-            .call(&both, "info", "get_confidential_info", &json!({}))
+            .call(&both.access_token, "info", "get_confidential_info", &json!({}))
             .await
             .assert_allowed();
 

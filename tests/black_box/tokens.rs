@@ -170,7 +170,7 @@ fn put_in(value: &Value, stack: &Stack) -> Value {
         Value::String(text) => match text.strip_prefix("now").map(str::parse::<i64>) {
             Some(Ok(seconds)) => json!(clock::now().as_second() + seconds),
             _ => json!(
-                text.replace("ISSUER", &stack.issuer.issuer())
+                text.replace("ISSUER", stack.issuer.issuer())
                     .replace("RESOURCE", &stack.url("workbench"))
                     .replace("OTHER", &stack.url("info"))
             ),

@@ -94,7 +94,11 @@ pub(crate) fn metrics() -> BTreeMap<String, BTreeSet<String>> {
         }),
         ..Status::default()
     };
-    let text = metrics.render(&status, now);
+    labels_of(&metrics.render(&status, now))
+}
+
+/// The metrics of a page as Prometheus reads it, with their labels.
+fn labels_of(text: &str) -> BTreeMap<String, BTreeSet<String>> {
     let mut found = BTreeMap::<String, BTreeSet<String>>::new();
     for line in text.lines() {
         if let Some(described) = line.strip_prefix("# TYPE ") {

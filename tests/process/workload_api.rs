@@ -102,7 +102,7 @@ async fn denied(service: &Service, svid: &str) -> Option<String> {
             let body: Value = serde_json::from_str(&denied.body).unwrap();
             Some(body["error"]["data"]["reason"].as_str().unwrap().to_owned())
         }
-        other => panic!("{other:?}"),
+        other @ HttpResponse::ErrorResponse(_) => panic!("{other:?}"),
     }
 }
 
