@@ -162,6 +162,11 @@ fn configuration(ports: &stack::Ports, issuer: &str) -> Value {
     });
     json!({
         "servers": servers,
-        "identity": { "issuers": [{ "name": "keycloak", "issuer": issuer, "algorithms": ["RS256"] }] },
+        "revocation": { "listen": format!("127.0.0.1:{}", ports.http) },
+        "identity": { "issuers": [{
+            "name": "keycloak", "issuer": issuer, "algorithms": ["RS256"],
+            // People log in with it: it is told when they log out.
+            "clients": { realm::PASSWORDS: {} },
+        }] },
     })
 }

@@ -38,6 +38,8 @@ pub enum Way {
     StolenWithKeyBy(&'static Named),
     /// The user's own token, bound to no key.
     Unbound,
+    /// Its own, a moment after its user was logged out at Keycloak.
+    LoggedOut,
     /// It logs in with an SVID that another authority signed.
     ForgedLogin,
     /// It connects with an SVID that another authority signed.
@@ -142,14 +144,20 @@ impl Stage<'_> {
             Way::WithoutProof => self.single(agent, shown("DPoP")?).await,
             Way::Replayed => {
                 let fields = proved(agent)?;
-                let first = self.single(agent, fields.clone()).await;
-                if !matches!(first, Answer::Result { .. }) {
-                    return Ok(first);
+                match self.first_of_two(agent, fields.clone(), journal).await? {
+                    Answer::Result { .. } => self.single(agent, fields).await,
+                    first => first,
                 }
-                // The first of the two is recorded before the second is sent.
-                journal.decision(self.scene.tool).await?;
-                self.single(agent, fields).await
             }
+            Way::LoggedOut => match self.first_of_two(agent, proved(agent)?, journal).await? {
+                Answer::Result { .. } => {
+                    let realm = &self.world.realm;
+                    let user = self.scene.user.map_or("", |(user, _)| user);
+                    realm.log_out(user).await.map_err(AgentError::from)?;
+                    self.single(agent, proved(agent)?).await
+                }
+                first => first,
+            },
             Way::StolenBy(thief) => {
                 let thief = self.world.agent(thief)?;
                 self.single(&thief, proved(&thief)?).await
@@ -184,6 +192,20 @@ impl Stage<'_> {
         client::single(over.http(), &self.url(), self.scene.tool, &arguments, fields).await
     }
 
+    /// A call that is recorded before another is sent.
+    async fn first_of_two(
+        &self,
+        over: &Agent,
+        fields: HeaderMap,
+        journal: &mut Journal,
+    ) -> Result<Answer, DemoError> {
+        let first = self.single(over, fields).await;
+        if matches!(first, Answer::Result { .. }) {
+            journal.decision(self.scene.tool).await?;
+        }
+        Ok(first)
+    }
+
     fn proved(&self, by: &Agent, token: &str) -> Fields {
         let fields = by.client(token).fields("POST", &self.url())?;
         Ok(fields.into_iter().collect())
@@ -200,6 +222,7 @@ impl Stage<'_> {
             Way::Bearer => (*agent, "as a bearer token"),
             Way::WithoutProof => (*agent, "without a proof"),
             Way::Replayed => (*agent, "proof sent again"),
+            Way::LoggedOut => (*agent, "logged out"),
             Way::StolenBy(thief) => (*thief, "stolen token"),
             Way::StolenWithKeyBy(thief) => (*thief, "stolen token, key"),
             Way::Unbound => (*agent, "unbound token"),

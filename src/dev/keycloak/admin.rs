@@ -141,6 +141,19 @@ impl Realm {
         self.administer(Method::PUT, "", Some(&change)).await.map(drop)
     }
 
+    /// Ends all sessions of the user of this name.
+    ///
+    /// # Errors
+    /// [`KeycloakError`], also if there is no such user.
+    pub async fn log_out(&self, name: &str) -> Result<(), KeycloakError> {
+        let query = url::form_urlencoded::Serializer::new("users?exact=true".to_owned())
+            .append_pair("username", name)
+            .finish();
+        let users = self.administer(Method::GET, &query, None).await?;
+        let id = users.pointer("/0/id").and_then(Value::as_str);
+        self.end_sessions(id.unwrap_or("nobody")).await
+    }
+
     /// Ends all sessions of a user, named by id.
     ///
     /// # Errors

@@ -171,6 +171,7 @@ pub const SCENES: &[Scene] = &[
         denied("actor_disagrees"),
     ),
     trick(ALICE, ASSISTANT, Way::Unbound, challenged("token_not_bound")),
+    trick(CAROL, CRAWLER, Way::LoggedOut, challenged("subject_revoked")),
     trick(ITSELF, NEWCOMER, Way::Own, Expected::NoToken),
     trick(ITSELF, ASSISTANT, Way::ForgedLogin, Expected::NoToken),
     trick(ITSELF, ASSISTANT, Way::ForgedConnection, Expected::NoConnection),
