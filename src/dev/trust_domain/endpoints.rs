@@ -305,6 +305,56 @@ async fn an_endpoint_of_another_trust_domain_is_known_by_that_domains_bundle_and
 }
 
 #[tokio::test]
+async fn a_trust_domain_without_any_x509_authority_left_vouches_for_no_endpoint_nor_does_its_bootstrap_bundle()
+ {
+    let (partner, host) = (domain("partner.example"), domain("host.example"));
+    let id = "spiffe://host.example/bundles";
+    let endpoint = Endpoint::start(host.server(id, clock::now()), partner.bundle().to_string());
+    let directory = tempfile::tempdir().unwrap();
+    let vouching = written(&directory, &host);
+    let bootstrap = directory.path().join("bootstrap.json");
+    std::fs::copy(&vouching, &bootstrap).unwrap();
+    let sources = [
+        ("host.example", Source::File, BundleSource::File(vouching.clone())),
+        (
+            "partner.example",
+            Source::HttpsSpiffe,
+            https_spiffe(&endpoint.url, id, Some(bootstrap)),
+        ),
+    ];
+    let consumer = Consumer::start(directory, sources).await;
+    consumer
+        .until("the partner's keys", |consumer| {
+            consumer.kids("partner.example") == kids(&partner)
+        })
+        .await;
+    // Its X.509 authority was broken into and is withdrawn; there is no other yet.
+    let mut left = host.bundle();
+    let keys = left["keys"].as_array_mut().unwrap();
+    keys.retain(|key| key["use"] == "jwt-svid");
+    std::fs::write(&vouching, left.to_string()).unwrap();
+    let refused = |consumer: &Consumer| {
+        let status = consumer.status("partner.example");
+        let why = status.problem.unwrap_or_default();
+        why.contains("does not hold").then_some(status.failed)
+    };
+    consumer
+        .until("the endpoint is refused", |consumer| refused(consumer).is_some())
+        .await;
+    // Who has the withdrawn authority's key plays the endpoint.
+    let before = kids(&partner);
+    partner.rotate(clock::now()).unwrap();
+    endpoint.says(|said| said.document = partner.bundle().to_string());
+    let failed = refused(&consumer).unwrap();
+    consumer
+        .until("it is asked again", |consumer| {
+            refused(consumer).is_some_and(|now| now > failed)
+        })
+        .await;
+    assert_eq!(consumer.kids("partner.example"), before);
+}
+
+#[tokio::test]
 async fn an_endpoint_is_followed_through_rotations_of_its_own_authority_that_the_bootstrap_bundle_never_saw()
 {
     let partner = domain("partner.example");
