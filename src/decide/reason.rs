@@ -83,6 +83,7 @@ reasons! {
     BoundTokenWithoutProof "bound_token_without_proof" "The token is bound to a key, and no proof came with it";
     ClaimMalformed "claim_malformed" "A claim of the token has another type than it must have";
     ClaimsDisagree "claims_disagree" "The token and the gateway's claims are not the same";
+    ClaimsUnasked "claims_unasked" "The gateway's claims came without their token, about which their issuer must be asked";
     AuthenticatedInFuture "authenticated_in_future" "The token says that its user will log in later than now";
     ClientNotListed "client_not_listed" "The client that the token was issued to is not one of those that are listed";
     ScopeExceedsClient "scope_exceeds_client" "The token has a scope that its client may not have";

@@ -146,6 +146,7 @@ const fn of_identity(error: IdentityError) -> Reason {
         IdentityError::Bound(error) => of_bound(error),
         IdentityError::ClaimMalformed(_) => Reason::ClaimMalformed,
         IdentityError::ClaimsDisagree => Reason::ClaimsDisagree,
+        IdentityError::ClaimsUnasked => Reason::ClaimsUnasked,
         IdentityError::TokenRevoked => Reason::TokenRevoked,
         IdentityError::SessionRevoked => Reason::SessionRevoked,
         IdentityError::SubjectRevoked => Reason::SubjectRevoked,

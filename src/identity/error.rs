@@ -106,6 +106,9 @@ pub enum IdentityError {
     /// The claims that the gateway verified are another token's.
     #[error("the token and the gateway's claims disagree")]
     ClaimsDisagree,
+    /// The gateway's claims came without their token, and their issuer is to be asked about each.
+    #[error("the token itself did not come, and its issuer must be asked about it")]
+    ClaimsUnasked,
     /// This one token was revoked, by its `jti`.
     #[error("the token was revoked")]
     TokenRevoked,
@@ -270,6 +273,7 @@ impl IdentityError {
             Self::Bound(error) => error.code(),
             Self::ClaimMalformed(_) => "claim_malformed",
             Self::ClaimsDisagree => "claims_disagree",
+            Self::ClaimsUnasked => "claims_unasked",
             Self::TokenRevoked => "token_revoked",
             Self::SessionRevoked => "session_revoked",
             Self::SubjectRevoked => "subject_revoked",

@@ -60,6 +60,12 @@ impl Issuer {
         })
     }
 
+    /// Whether none of its tokens is taken without its word: it is asked about JWTs too, or nothing else can tell.
+    pub(super) fn is_asked_about_all(&self) -> bool {
+        let asked = self.introspector.as_ref();
+        self.settings.keys == Keys::Absent || asked.is_some_and(|asked| asked.asks_about_jwts())
+    }
+
     /// Waits until its keys have been asked for once.
     pub(super) async fn asked_once(&self) {
         if self.background.is_some() {

@@ -205,7 +205,7 @@ impl Tokens {
     }
 
     /// Claims that a gateway verified (Envoy's `jwt_authn`, agentgateway) are checked like a token's, but for the
-    /// signature.
+    /// signature. Where an issuer's word counts about each token, they are nothing without the token to ask about.
     pub(super) fn vouched_for(
         &self,
         claims: &Map<String, Value>,
@@ -213,6 +213,9 @@ impl Tokens {
         now: Timestamp,
     ) -> Result<Arc<Verified>, IdentityError> {
         let (index, issuer) = self.issuer_of(claims, server)?;
+        if issuer.is_asked_about_all() {
+            return Err(IdentityError::ClaimsUnasked);
+        }
         let token = claims::read(claims, &issuer.settings)?;
         let grounds = Grounds {
             keys: None,

@@ -113,6 +113,7 @@ pub const fn of(reason: Reason) -> Shape {
         | R::CertificateOther
         | R::ClaimMalformed
         | R::ClaimsDisagree
+        | R::ClaimsUnasked
         | R::TokenRevoked
         | R::SessionRevoked
         | R::SubjectRevoked

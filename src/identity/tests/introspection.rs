@@ -2,7 +2,7 @@
 
 use super::authorizer::{Authorizer, Mood, PATIENCE, Proof, signing_key};
 use super::error::Claim;
-use super::settings::{ClientAuth, Introspection, JwtSvid, PrivateKey, When};
+use super::settings::{ClientAuth, Introspection, JwtSvid, Keys, PrivateKey, When};
 use super::*;
 use crate::identity::introspect::IntrospectionFault as Fault;
 use crate::identity::revocation::{Kind, id};
@@ -457,6 +457,55 @@ async fn where_the_issuer_is_always_asked_a_jwt_holds_if_its_signature_and_its_i
         user(&world.verifier, &other).await.err(),
         Some(IdentityError::Introspection(Fault::AnswerDisagrees))
     );
+}
+
+/// A call of which the gateway says whose it is, besides whatever else came with it.
+fn vouched_for(mut exchange: Exchange, claims: &Value) -> Exchange {
+    exchange.gateway.certificate_names = vec!["spiffe://mcp-identity.local/gateway".to_owned()];
+    let payload = json!({ "jwt_payload": claims });
+    exchange
+        .filter_metadata
+        .insert("envoy.filters.http.jwt_authn".to_owned(), payload);
+    exchange
+}
+
+#[tokio::test]
+async fn a_gateways_claims_without_their_token_are_no_way_around_asking() {
+    let taken = [
+        (When::Opaque, Keys::Discovery, Ok(())),
+        (When::Opaque, Keys::Absent, Err(IdentityError::ClaimsUnasked)),
+        (When::Always, Keys::Discovery, Err(IdentityError::ClaimsUnasked)),
+    ];
+    for (when, keys, expected) in taken {
+        let key = Signer::ec();
+        let issuer = Authorizer::start(key.jwk("k1")).await;
+        let mut settings = issuer.settings();
+        settings.introspection.as_mut().unwrap().when = when;
+        settings.keys = keys;
+        let settings = Settings {
+            issuers: vec![settings],
+            gateways: vec![agentgateway()],
+            ..Settings::default()
+        };
+        let verifier = Verifier::start(settings, Arc::new(Memory::default()))
+            .await
+            .unwrap();
+        // Logged out: whoever is asked says that it is active no more.
+        let claims = claims(issuer.url());
+        let alone = vouched_for(exchange(&[]), &claims);
+        let found = verifier.identify(&alone, &server(&["user"]), now()).await;
+        assert_eq!(found.map(drop), expected, "{when:?}");
+        assert!(issuer.asked().is_empty());
+        // With the token they may come: it is asked about.
+        if when == When::Always {
+            let header = json!({ "alg": "ES256", "typ": "JWT", "kid": "k1" });
+            let token = key.token(&header, &claims);
+            let both = vouched_for(bearer(&token), &claims);
+            let found = verifier.identify(&both, &server(&["user"]), now()).await;
+            assert_eq!(found.err(), Some(IdentityError::TokenInactive));
+            assert_eq!(issuer.asked(), [token]);
+        }
+    }
 }
 
 #[tokio::test]
