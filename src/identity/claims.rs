@@ -44,18 +44,23 @@ type Claims = Map<String, Value>;
 /// logout token (RFC 8417 §2.2).
 const OTHER_TOKENS: [&str; 3] = ["at_hash", "c_hash", "events"];
 
-/// Keycloak's claim `typ` of an access token; its ID, refresh, offline and logout tokens say so there. Cognito says it
-/// in `token_use`.
+/// Keycloak's claim `typ` of an access token; its ID, refresh, offline and logout tokens say so there.
 const ACCESS_TOKEN: &str = "Bearer";
+
+/// The claim `token_use` of an access token: what Cognito writes, and what Ory Hydra answers who asks about one.
+const ACCESS: [&str; 2] = ["access", "access_token"];
 
 /// Reads claims that the issuer's key, or a gateway trusted for it, vouches for.
 pub(super) fn read(claims: &Claims, settings: &settings::Issuer) -> Result<Token, IdentityError> {
     let bound = bound::read(claims)?;
-    let says_otherwise = |name: &str, access: &str| claims.get(name).is_some_and(|kind| kind != access);
+    let says_otherwise = |name: &str, access: &[&str]| {
+        let kind = claims.get(name);
+        kind.is_some_and(|kind| access.iter().all(|access| kind != access))
+    };
     // Keycloak names a token that is bound to a key by how it is presented.
     let proved = bound.key.is_some() && claims.get("typ").is_some_and(|kind| kind == "DPoP");
     let other_type =
-        (says_otherwise("typ", ACCESS_TOKEN) && !proved) || says_otherwise("token_use", "access");
+        (says_otherwise("typ", &[ACCESS_TOKEN]) && !proved) || says_otherwise("token_use", &ACCESS);
     if other_type || OTHER_TOKENS.iter().any(|name| claims.contains_key(*name)) {
         return Err(IdentityError::WrongType);
     }

@@ -103,6 +103,11 @@ async fn an_answer_that_no_token_may_have_is_refused_for_its_own_reason() {
             E::WrongType,
         ),
         (
+            "a refresh token of Hydra",
+            |a| a["token_use"] = json!("refresh_token"),
+            E::WrongType,
+        ),
+        (
             "a refresh token of Keycloak",
             |a| a["typ"] = json!("Refresh"),
             E::WrongType,

@@ -205,6 +205,12 @@ async fn takes_what_only_looks_unusual() {
             c["scp"] = json!("public:read openid");
             c.as_object_mut().unwrap().remove("scope");
         }),
+        ("token_use as Cognito writes it", |_, c| {
+            c["token_use"] = json!("access");
+        }),
+        ("token_use as Hydra writes it", |_, c| {
+            c["token_use"] = json!("access_token");
+        }),
         ("claims that nobody asked for", |_, c| {
             c["address"] = json!({ "country": "Utopia" });
         }),
