@@ -113,7 +113,7 @@ fn is_client(actor: &Actor, client: &str) -> bool {
 /// Holds what the token says against what is trusted, and against the workload that calls.
 ///
 /// What an actor is doesn't depend on the server; that there is one, and that it calls itself, is asked only where it is
-/// to decide.
+/// to decide. An issuer may call anybody an actor, and a token may be stolen: only the workload itself proves which it is.
 pub(super) fn check(
     actor: Option<&Actor>,
     workload: Option<&Workload>,
@@ -134,9 +134,12 @@ pub(super) fn check(
     if !workloads.accepts(acting.spiffe_id.trust_domain()) {
         return Err(IdentityError::ActorForeignTrustDomain);
     }
-    let another = workload.is_some_and(|workload| workload != acting);
-    if required && another && !server.proxied_actors {
-        return Err(IdentityError::ActorDisagrees);
+    if !required || server.proxied_actors {
+        return Ok(());
     }
-    Ok(())
+    match workload {
+        Some(workload) if workload == acting => Ok(()),
+        Some(_) => Err(IdentityError::ActorDisagrees),
+        None => Err(IdentityError::WorkloadMissing),
+    }
 }

@@ -25,7 +25,7 @@ pub struct Server {
     /// Which proofs of a key are taken.
     #[serde(default)]
     pub dpop: Dpop,
-    /// Whether an actor that is a workload may come over the connection of another workload. Default: false.
+    /// Whether an actor that is a workload may come over the connection of another workload, or of none. Default: false.
     #[serde(default)]
     pub proxied_actors: bool,
     /// How a denial by policy of a request with an id is told.

@@ -65,9 +65,11 @@ impl World {
         self.verifier.identify(&exchange, server, now()).await
     }
 
-    /// The current actor and those before it, at a server that requires one.
+    /// The current actor and those before it, at a server that requires one, where [`AGENT`] calls.
     async fn actors(&self, change: impl FnOnce(&mut Value)) -> Result<(String, Vec<String>), IdentityError> {
-        let caller = self.caller(&server(&["user", "actor"]), None, change).await?;
+        let caller = self
+            .caller(&server(&["user", "actor"]), Some(AGENT), change)
+            .await?;
         let actor = caller.actor.unwrap();
         Ok((actor.key().to_owned(), actor.earlier.clone()))
     }
@@ -287,7 +289,14 @@ async fn a_workloads_delegated_token_is_refused_over_the_connection_of_another()
     let plain = server(&["user"]);
     let agent = || json!({ "sub": AGENT });
     assert_eq!(by(&asking, Some(AGENT), agent()).await, Ok(3));
-    assert_eq!(by(&asking, None, agent()).await, Ok(2));
+    // Nor may who leaves the certificate at home say by a token which workload it is.
+    assert_eq!(
+        by(&asking, None, agent()).await,
+        Err(IdentityError::WorkloadMissing)
+    );
+    assert_eq!(by(&proxied, None, agent()).await, Ok(2));
+    assert_eq!(by(&plain, None, agent()).await, Ok(1));
+    assert_eq!(by(&asking, None, json!({ "client_id": "bot" })).await, Ok(2));
     assert_eq!(
         by(&asking, Some(OTHER), agent()).await,
         Err(IdentityError::ActorDisagrees)
