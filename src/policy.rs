@@ -36,6 +36,7 @@ pub mod verdict;
 pub use ask::{AskError, PolicySet};
 pub use entities::{BuildError, StepUp};
 pub use question::Question;
+pub use schema::text as schema_text;
 pub use settings::Settings;
 pub use step_up::Missing;
 pub use store::{PolicyStore, Reload, Status};

@@ -1,4 +1,4 @@
-//! `policy validate` and `policy test`: whether a policy directory may rule, and what is wrong with it.
+//! `policy`: whether a policy directory may rule and what is wrong with it, and what helps to write one.
 
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 use super::{Outcome, Output, Terminal};
 use crate::inventory::{Files, Problem, Server};
 use crate::policy::{PolicySet, Report};
+
+mod format;
+mod schema;
 
 /// Policies: whether a directory may rule, and whether it allows and denies what its tests say
 #[derive(Debug, clap::Args)]
@@ -31,6 +34,8 @@ Examples:
   mcp-authz policy test
   mcp-authz policy test policies --output json")]
     Test(Directory),
+    Format(format::Args),
+    Schema(schema::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -40,22 +45,38 @@ struct Directory {
     directory: PathBuf,
 }
 
-/// Runs `policy validate` or `policy test`. `servers` are those of the configuration; a server that it doesn't name is
+/// Runs a command on a policy directory. `servers` are those of the configuration; a server that it doesn't name is
 /// taken with the configuration's defaults.
 ///
 /// # Errors
 /// The directory can't be read.
 pub fn run(args: &PolicyArgs, servers: &[Server], terminal: Terminal) -> miette::Result<Outcome> {
-    let (Command::Validate(directory) | Command::Test(directory)) = &args.command;
+    match &args.command {
+        Command::Validate(directory) => checked(directory, servers, terminal, validated),
+        Command::Test(directory) => checked(directory, servers, terminal, tested),
+        Command::Format(args) => format::run(args, terminal),
+        Command::Schema(args) => schema::run(args, servers, terminal),
+    }
+}
+
+/// What there is to say of a directory that was loaded, or of why it wasn't.
+type Said = fn(&Result<PolicySet, Vec<Problem>>, Terminal) -> miette::Result<()>;
+
+/// Loads a directory and runs its tests.
+fn checked(
+    directory: &Directory,
+    servers: &[Server],
+    terminal: Terminal,
+    say: Said,
+) -> miette::Result<Outcome> {
     let files = match Files::read(&directory.directory) {
         Ok(files) => files,
         Err(problems) => return unreadable(problems, terminal),
     };
     let loaded = PolicySet::load_and_test(&files, servers);
-    match (&args.command, terminal.output()) {
-        (_, Output::Json) => terminal.json(&to_json(&loaded))?,
-        (Command::Validate(_), Output::Table) => validated(&loaded, terminal)?,
-        (Command::Test(_), Output::Table) => tested(&loaded, terminal)?,
+    match terminal.output() {
+        Output::Json => terminal.json(&to_json(&loaded))?,
+        Output::Table => say(&loaded, terminal)?,
     }
     let passed = loaded.is_ok_and(|set| set.tests().failures.is_empty());
     Ok(Outcome::from(passed))

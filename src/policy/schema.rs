@@ -16,6 +16,37 @@ const CONTEXT: &str = "CallContext";
 
 /// Joins the base schema with the tools' actions.
 pub(super) fn join(files: &Files, inventory: &Inventory, servers: &[Server]) -> Result<Schema, Problem> {
+    let Parts { source, base, tools } = parts(files, inventory, servers)?;
+    Schema::from_schema_fragments([base, tools]).map_err(|error| diagnostic(BASE, &source, &error))
+}
+
+/// The whole schema as Cedar writes schemas: the base as it stands, and the actions made from the tools of a policy directory.
+/// For editors, which check policies while they are written.
+///
+/// # Errors
+/// What is wrong with the base schema or the tools.
+pub fn text(files: &Files, servers: &[Server]) -> Result<String, Vec<Problem>> {
+    let inventory = Inventory::from_files(files)?;
+    let Parts { source, base, tools } = parts(files, &inventory, servers).map_err(|problem| vec![problem])?;
+    let tools_text = tools
+        .to_cedarschema()
+        .map_err(|error| vec![Problem::new("tools", error.to_string())])?;
+    Schema::from_schema_fragments([base, tools]).map_err(|error| vec![diagnostic(BASE, &source, &error)])?;
+    Ok(format!(
+        "{}\n\n// Made from tools/*.json by `mcp-authz policy schema`: the tools, each an action.\n\n{}\n",
+        source.trim_end(),
+        tools_text.trim()
+    ))
+}
+
+/// The base, its text, and the actions of the tools.
+struct Parts {
+    source: Arc<str>,
+    base: SchemaFragment,
+    tools: SchemaFragment,
+}
+
+fn parts(files: &Files, inventory: &Inventory, servers: &[Server]) -> Result<Parts, Problem> {
     let source = files.text(BASE)?.ok_or_else(|| {
         Problem::new(
             BASE,
@@ -37,7 +68,7 @@ pub(super) fn join(files: &Files, inventory: &Inventory, servers: &[Server]) -> 
     let tools = inventory.schema_fragment(|server| required(known, server, servers));
     let tools =
         SchemaFragment::from_json_value(tools).map_err(|error| Problem::new("tools", error.to_string()))?;
-    Schema::from_schema_fragments([base, tools]).map_err(|error| diagnostic(BASE, &source, &error))
+    Ok(Parts { source, base, tools })
 }
 
 /// The attributes of the type that contexts are of.
