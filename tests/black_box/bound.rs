@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::parts::bound::{self, Case, Owner};
 use crate::parts::caller::Reply;
 use crate::parts::ground::{challenge, place};
-use crate::parts::{audit, run};
+use crate::parts::{audit, run, table};
 
 pub(crate) const CASES: &str = include_str!("cases/bound.yaml");
 
@@ -51,13 +51,7 @@ fn each_bound_token_of_the_table_is_taken_from_its_owner_alone() {
         for case in &cases {
             wrong.extend(mistaken(case).await);
         }
-        assert!(
-            wrong.is_empty(),
-            "{} of {}\n{}",
-            wrong.len(),
-            cases.len(),
-            wrong.join("\n")
-        );
+        table::assert_none(&wrong, cases.len());
         let places: BTreeSet<&str> = cases.iter().map(|case| case.at.as_str()).collect();
         assert_eq!(
             places,

@@ -16,7 +16,7 @@ use tokio::sync::OnceCell;
 
 use crate::parts::caller::{Caller, Reply, SEMI_TRUSTED, TRUSTED, UNTRUSTED, developer};
 use crate::parts::jwt_svid::{Case, Signer, cases};
-use crate::parts::{audit, copy, repository, run, settings, temporary, with_stack};
+use crate::parts::{audit, copy, repository, run, settings, table, temporary, with_stack};
 
 pub(crate) const CASES: &str = include_str!("cases/jwt_svid.yaml");
 
@@ -180,13 +180,7 @@ fn each_jwt_svid_of_the_table_is_taken_or_refused_for_its_own_reason() {
                 wrong.extend(ground.mistaken(case, as_token).await);
             }
         }
-        assert!(
-            wrong.is_empty(),
-            "{} of {}\n{}",
-            wrong.len(),
-            cases.len(),
-            wrong.join("\n")
-        );
+        table::assert_none(&wrong, cases.len());
     });
 }
 

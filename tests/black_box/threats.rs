@@ -109,13 +109,7 @@ fn run(name: &str, text: &str, good: Good) {
                 ));
             }
         }
-        assert!(
-            wrong.is_empty(),
-            "{} of {}\n{}",
-            wrong.len(),
-            cases.len(),
-            wrong.join("\n")
-        );
+        table::assert_none(&wrong, cases.len());
         said_by_the_gateway(&stack, by_the_gateway).await;
         stack
     });

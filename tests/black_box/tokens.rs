@@ -19,7 +19,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::parts::caller::{self, Caller, Reply, TRUSTED, developer};
-use crate::parts::{audit, with_stack};
+use crate::parts::{audit, table, with_stack};
 
 pub(crate) const CASES: &str = include_str!("cases/tokens.yaml");
 
@@ -199,13 +199,7 @@ fn each_token_of_the_table_is_refused_for_its_own_reason() {
                 ));
             }
         }
-        assert!(
-            wrong.is_empty(),
-            "{} of {}\n{}",
-            wrong.len(),
-            cases.len(),
-            wrong.join("\n")
-        );
+        table::assert_none(&wrong, cases.len());
     });
 }
 

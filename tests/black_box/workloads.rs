@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::parts::caller::Caller;
-use crate::parts::{audit, with_stack};
+use crate::parts::{audit, table, with_stack};
 
 pub(crate) const CASES: &str = include_str!("cases/workloads.yaml");
 
@@ -58,13 +58,7 @@ fn each_certificate_of_the_table_names_the_workload_or_nobody() {
                 ));
             }
         }
-        assert!(
-            wrong.is_empty(),
-            "{} of {}\n{}",
-            wrong.len(),
-            cases.len(),
-            wrong.join("\n")
-        );
+        table::assert_none(&wrong, cases.len());
         // The one that the others are held against.
         Caller::developer(stack)
             .call("fs_write", &write)

@@ -206,3 +206,9 @@ pub(crate) fn message(answer: &str) -> Value {
     line.and_then(|line| serde_json::from_str(line).ok())
         .unwrap_or_default()
 }
+
+/// Asserts that no case of a table came out otherwise than it says, and shows those that did.
+#[track_caller]
+pub(crate) fn assert_none(wrong: &[String], of: usize) {
+    assert!(wrong.is_empty(), "{} of {of}\n{}", wrong.len(), wrong.join("\n"));
+}
