@@ -6,6 +6,10 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+mod seldom;
+
+pub use seldom::Seldom;
+
 /// The wall clock, in UTC.
 #[must_use]
 #[expect(

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::audit::{self, Journal, JournalError, Slot};
-use crate::clock;
+use crate::clock::{self, Seldom};
 use crate::identity::Verifier;
 use crate::identity::notice::{Notice, NoticeError, Told, When};
 use crate::identity::revocation::{Order, RevokeError};
@@ -20,6 +20,8 @@ pub struct Desk {
     journal: Journal,
     metrics: Arc<Metrics>,
     resources: Vec<String>,
+    /// Notices that were refused, for the log.
+    refused: Seldom,
 }
 
 /// Who says it.
@@ -106,6 +108,7 @@ impl Desk {
             journal,
             metrics,
             resources: resources.into_iter().collect(),
+            refused: Seldom::default(),
         }
     }
 
@@ -140,10 +143,12 @@ impl Desk {
             Err(error) => error.code(),
         };
         self.count_notice(issuer, notice.name(), outcome);
-        if let Err(error) = &taken {
+        if let Err(error) = &taken
+            && let Some(count) = self.refused.came_up(started)
+        {
             // The name is the sender's word until it is one of ours.
             let issuer = self.known_name(issuer);
-            tracing::warn!(issuer, notice = notice.name(), reason = error.code(), %error, "an issuer's notice was refused");
+            tracing::warn!(issuer, notice = notice.name(), reason = error.code(), count, %error, "an issuer's notice was refused");
         }
         taken
     }

@@ -1,8 +1,7 @@
 //! A question over HTTP to an answer: at the configured place or the one that the issuer's discovery document names,
 //! bounded in time and size.
 
-use std::sync::{Mutex as Lock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{RequestBuilder, StatusCode};
@@ -15,7 +14,7 @@ use url::form_urlencoded::Serializer;
 use super::credential::{Credential, CredentialError, Proof};
 use super::fault::IntrospectionFault as Fault;
 use super::settings::Introspection;
-use crate::clock;
+use crate::clock::{self, Seldom};
 use crate::fetch::{Bounds, Http, HttpError};
 use crate::identity::fetch::{self, FetchError};
 use crate::identity::settings::Issuer;
@@ -23,9 +22,6 @@ use crate::identity::{IdentitySetupError, strict};
 
 /// No answer is longer: it says no more than a token.
 const MAX_BYTES: usize = 64 * 1024;
-/// How often the log is told that an issuer can't be asked.
-const TELL_EVERY: Duration = Duration::from_secs(1);
-
 /// Where and as whom an issuer is asked.
 #[derive(Debug)]
 pub(super) struct Endpoint {
@@ -35,8 +31,8 @@ pub(super) struct Endpoint {
     place: Place,
     credential: Credential,
     timeout: Duration,
-    /// When the log was last told. Never held across an await.
-    told: Lock<Option<Instant>>,
+    /// That it couldn't be asked, for the log.
+    failures: Seldom,
 }
 
 #[derive(Debug)]
@@ -86,7 +82,7 @@ impl Endpoint {
             place,
             credential: Credential::new(settings, asked)?,
             timeout: asked.timeout,
-            told: Lock::default(),
+            failures: Seldom::default(),
         })
     }
 
@@ -140,17 +136,13 @@ impl Endpoint {
         }
     }
 
-    /// At once, then no more than once a second: a line for each would be work when there is trouble enough.
     fn tell(&self, fault: Fault, error: &(dyn std::error::Error + 'static)) {
-        let now = clock::instant();
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.is_none_or(|told| now.saturating_duration_since(told) >= TELL_EVERY) {
-            *told = Some(now);
-            drop(told);
+        if let Some(count) = self.failures.came_up(clock::instant()) {
             let (issuer, reason) = (self.name.as_str(), fault.code());
             tracing::warn!(
                 issuer,
                 reason,
+                count,
                 error,
                 "the issuer could not be asked about a token"
             );
