@@ -95,7 +95,21 @@ impl<T: Clone + Send + Sync + 'static> Flight<T> {
         };
         if turn.is_ok() && !self.is_abandoned() {
             let answer = question.await;
+            // First nobody joins it any more: who heard the answer and asks again asks anew.
+            self.leave();
             self.sender.send_replace(Some(answer));
+        }
+    }
+
+    /// Nobody joins it any more.
+    fn leave(&self) {
+        let mut under_way = self.of.under_way();
+        // Another one may have taken the place of an abandoned one.
+        if under_way
+            .get(&self.key)
+            .is_some_and(|there| there.same_channel(&self.sender))
+        {
+            under_way.remove(&self.key);
         }
     }
 
@@ -112,14 +126,7 @@ impl<T: Clone + Send + Sync + 'static> Flight<T> {
 
 impl<T: Clone + Send + Sync + 'static> Drop for Flight<T> {
     fn drop(&mut self) {
-        let mut under_way = self.of.under_way();
-        // Another one may have taken the place of an abandoned one.
-        if under_way
-            .get(&self.key)
-            .is_some_and(|there| there.same_channel(&self.sender))
-        {
-            under_way.remove(&self.key);
-        }
+        self.leave();
     }
 }
 
@@ -172,6 +179,31 @@ mod tests {
         }
         assert_eq!(asked.load(Ordering::SeqCst), 1);
         until(|| flights.under_way().is_empty()).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn who_heard_an_answer_asks_anew() {
+        let flights = Flights::new(1, 0);
+        for asked in 0..2_000 {
+            let (go, gone) = (Arc::new(Notify::new()), Arc::clone(&flights));
+            let question = {
+                let go = Arc::clone(&go);
+                || async move {
+                    go.notified().await;
+                    asked
+                }
+            };
+            let heard = flights.join([1; 32], question).unwrap();
+            // Looks on without a pause, so as to see the very moment in which the answer is there.
+            let watching = std::thread::spawn(move || {
+                while heard.borrow().is_none() {
+                    std::hint::spin_loop();
+                }
+                gone.under_way().len()
+            });
+            go.notify_one();
+            assert_eq!(watching.join().unwrap(), 0, "after {asked} questions");
+        }
     }
 
     #[tokio::test]
