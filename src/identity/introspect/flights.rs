@@ -133,6 +133,7 @@ impl<T: Clone + Send + Sync + 'static> Drop for Flight<T> {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Context, Poll, Wake, Waker};
     use std::time::Duration;
 
     use tokio::sync::Notify;
@@ -181,29 +182,41 @@ mod tests {
         until(|| flights.under_way().is_empty()).await;
     }
 
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    /// Woken in the very moment in which an answer is there, it looks whether more could join.
+    struct Looking {
+        at: Arc<Flights<u8>>,
+        under_way: AtomicUsize,
+    }
+
+    impl Wake for Looking {
+        fn wake(self: Arc<Self>) {
+            self.under_way.store(self.at.under_way().len(), Ordering::SeqCst);
+        }
+    }
+
+    #[tokio::test]
     async fn who_heard_an_answer_asks_anew() {
         let flights = Flights::new(1, 0);
-        for asked in 0..2_000 {
-            let (go, gone) = (Arc::new(Notify::new()), Arc::clone(&flights));
-            let question = {
-                let go = Arc::clone(&go);
-                || async move {
-                    go.notified().await;
-                    asked
-                }
-            };
-            let heard = flights.join([1; 32], question).unwrap();
-            // Looks on without a pause, so as to see the very moment in which the answer is there.
-            let watching = std::thread::spawn(move || {
-                while heard.borrow().is_none() {
-                    std::hint::spin_loop();
-                }
-                gone.under_way().len()
-            });
-            go.notify_one();
-            assert_eq!(watching.join().unwrap(), 0, "after {asked} questions");
-        }
+        let go = Arc::new(Notify::new());
+        let question = {
+            let go = Arc::clone(&go);
+            || async move {
+                go.notified().await;
+                5
+            }
+        };
+        let mut asking = std::pin::pin!(flights.ask([1; 32], far(), question));
+        let looking = Arc::new(Looking {
+            at: Arc::clone(&flights),
+            under_way: AtomicUsize::new(usize::MAX),
+        });
+        let waker = Waker::from(Arc::clone(&looking));
+        let mut woken = Context::from_waker(&waker);
+        assert_eq!(asking.as_mut().poll(&mut woken), Poll::Pending);
+        go.notify_one();
+        until(|| looking.under_way.load(Ordering::SeqCst) != usize::MAX).await;
+        assert_eq!(looking.under_way.load(Ordering::SeqCst), 0);
+        assert_eq!(asking.as_mut().poll(&mut woken), Poll::Ready(Ok(5)));
     }
 
     #[tokio::test]
