@@ -19,10 +19,13 @@ use mcp_authz::respond::shape;
 use mcp_authz::telemetry::Status;
 use mcp_authz::wire::check::Failure;
 use serde_json::Value;
-use tempfile::TempDir;
 
 #[path = "documents/lists.rs"]
 mod lists;
+#[path = "documents/policies.rs"]
+mod policies;
+#[path = "documents/session.rs"]
+mod session;
 
 /// The keys of agentgateway 1.4's `extAuthz`, with the values that this service needs where it matters.
 const AGENTGATEWAY: [&str; 11] = [
@@ -49,6 +52,8 @@ struct Page {
 #[derive(Debug)]
 struct Snippet {
     place: String,
+    /// The heading that it stands under, and its page.
+    section: String,
     language: String,
     text: String,
 }
@@ -87,12 +92,17 @@ fn snippets() -> Vec<Snippet> {
     let mut found = Vec::new();
     for page in pages() {
         let mut open: Option<Snippet> = None;
+        let mut section = page.path.display().to_string();
         for (number, line) in page.text.lines().enumerate() {
             let fence = line.trim_start().strip_prefix("```");
+            if open.is_none() && line.starts_with('#') {
+                section = format!("{}:{}", page.path.display(), number.saturating_add(1));
+            }
             match (open.take(), fence) {
                 (None, Some(language)) => {
                     open = Some(Snippet {
                         place: format!("{}:{}", page.path.display(), number.saturating_add(1)),
+                        section: section.clone(),
                         language: language.to_owned(),
                         text: String::new(),
                     });
@@ -162,39 +172,6 @@ fn console(snippet: &Snippet) {
             other => panic!("{place}: nobody checks `{other}`"),
         }
     }
-}
-
-/// The shipped policy directory with one more file.
-fn policies_with(name: &str, text: &str) -> TempDir {
-    fn copy(from: &Path, to: &Path) {
-        fs::create_dir_all(to).unwrap();
-        for entry in fs::read_dir(from).unwrap() {
-            let (path, target) = entry.map(|it| (it.path(), to.join(it.file_name()))).unwrap();
-            if path.is_dir() {
-                copy(&path, &target);
-            } else {
-                fs::copy(&path, &target).unwrap();
-            }
-        }
-    }
-    let directory = tempfile::tempdir().unwrap();
-    copy(&root().join("policies"), directory.path());
-    fs::write(directory.path().join(name), text).unwrap();
-    directory
-}
-
-/// The policy may rule beside the shipped ones, whose tests go on passing.
-fn cedar(snippet: &Snippet) {
-    let directory = policies_with("snippet.cedar", &snippet.text);
-    let path = directory.path().to_str().unwrap();
-    mcp_authz(&snippet.place, &["policy", "validate", path]);
-}
-
-/// The tests pass with the shipped policies.
-fn policy_tests(snippet: &Snippet) {
-    let directory = policies_with("tests/snippet.yaml", &snippet.text);
-    let path = directory.path().to_str().unwrap();
-    mcp_authz(&snippet.place, &["policy", "test", path]);
 }
 
 /// A part of a configuration is sound once it has a server that requires what the part is about.
@@ -311,7 +288,8 @@ fn yaml_snippet(snippet: &Snippet) {
     match first.as_str() {
         _ if parsed.get("clients").is_some() || parsed.get("roles").is_some() => realm(snippet, &parsed),
         "extAuthz" => agentgateway(snippet, &parsed),
-        "users" | "workloads" | "arguments" | "cases" | "matrices" => policy_tests(snippet),
+        // Run with the policies of their section.
+        _ if policies::are_tests(&parsed) => {}
         name if name == "typed_per_filter_config" || name.starts_with("envoy.") => envoy(snippet, &parsed),
         key if settings.get(key).is_some() => configuration(snippet, &parsed),
         other => panic!("{}: nobody checks YAML of `{other}`", snippet.place),
@@ -356,7 +334,6 @@ fn the_policy_of_the_readme_does_what_it_says() {
     let readme = root().join("README.md").display().to_string();
     let mut policies = snippets().into_iter().filter(|it| it.language == "cedar");
     let policy = policies.find(|it| it.place.starts_with(&readme)).unwrap();
-    let directory = policies_with("snippet.cedar", &policy.text);
     let case = |user, replicas, expected| {
         format!(
             "  - {{ server: workbench, user: {user}, workload: build, tool: api_execute, \
@@ -370,7 +347,11 @@ fn the_policy_of_the_readme_does_what_it_says() {
         case("ada", 6, "deny, because: forbidden, by: [small-jobs]"),
         case("root", 6, "allow"),
     ];
-    fs::write(directory.path().join("tests/snippet.yaml"), cases.concat()).unwrap();
+    let files = [
+        ("snippet.cedar", &*policy.text),
+        ("tests/snippet.yaml", &cases.concat()),
+    ];
+    let directory = policies::policies_with(&files);
     let path = directory.path().to_str().unwrap();
     mcp_authz(&policy.place, &["policy", "test", path]);
 }
@@ -382,13 +363,21 @@ fn every_snippet_holds() {
     for snippet in &snippets {
         match snippet.language.as_str() {
             "console" => console(snippet),
-            "cedar" => cedar(snippet),
+            // Policies and their entities, and sessions, are run below.
+            "cedar" | "json" | session::LANGUAGE => {}
             "yaml" => yaml_snippet(snippet),
             "text" => drawing(snippet),
             "figures" => figures(snippet),
             other => panic!("{}: nobody checks snippets of `{other}`", snippet.place),
         }
     }
+    assert!(policies::hold(&snippets) > 10);
+}
+
+#[test]
+fn every_session_goes_as_it_is_shown() {
+    let commands: usize = pages().iter().map(session::hold).sum();
+    assert!(commands > 5, "{commands}");
 }
 
 /// The targets of Markdown links, without those that lead elsewhere.

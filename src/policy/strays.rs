@@ -29,7 +29,7 @@ fn stray(path: &str) -> Option<Problem> {
     };
     Some(match problem.help {
         Some(_) => problem,
-        None => problem.help("see docs/policies.md for what a policy directory holds"),
+        None => problem.help("see docs/policy-reference.md for what a policy directory holds"),
     })
 }
 
@@ -57,7 +57,7 @@ mod tests {
             ),
             (
                 "notes.yaml",
-                Some("see docs/policies.md for what a policy directory holds"),
+                Some("see docs/policy-reference.md for what a policy directory holds"),
             ),
         ] {
             let found = stray(path);

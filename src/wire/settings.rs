@@ -51,7 +51,7 @@ pub struct Settings {
     #[serde(with = "optional")]
     pub max_connection_age: Option<Duration>,
     /// How long before the gateway's own deadline an answer must be on its way: a gateway that waits in vain may
-    /// be set to let the call through. Never more than half of the time that the gateway gives. Default: `20ms`.
+    /// be set to let the call through. Never more than half of the time that the gateway gives. Default: `50ms`.
     #[serde(with = "required")]
     pub deadline_margin: Duration,
     /// The time for a check if the gateway names none (`grpc-timeout`). Default: `1s`.
@@ -80,7 +80,7 @@ impl Default for Settings {
             handshake_timeout: Duration::from_secs(5),
             keepalive: Duration::from_secs(30),
             max_connection_age: Some(Duration::from_hours(1)),
-            deadline_margin: Duration::from_millis(20),
+            deadline_margin: Duration::from_millis(50),
             default_deadline: Duration::from_secs(1),
             max_deadline: Duration::from_secs(5),
             shutdown_grace: Duration::from_secs(10),

@@ -11,6 +11,9 @@ use super::{Directory, unreadable};
 use crate::cli::{Outcome, Output, Terminal};
 use crate::inventory::{Files, Problem};
 
+/// Columns, as far as the layout can keep to it.
+const WIDTH: usize = 100;
+
 /// Lay out the policies of a directory as Cedar's formatter does
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -65,8 +68,7 @@ fn changes(files: &Files) -> Result<Vec<Change>, Vec<Problem>> {
     for path in files.under("", ".cedar") {
         let formatted = files.text(path).and_then(|source| {
             let source = source.unwrap_or_default();
-            let text = policies_str_to_pretty(&source, &Config::default())
-                .map_err(|error| Problem::new(path, error.to_string()))?;
+            let text = laid_out(&source).map_err(|error| Problem::new(path, error))?;
             Ok((text != *source).then_some(text))
         });
         match formatted {
@@ -83,6 +85,34 @@ fn changes(files: &Files) -> Result<Vec<Change>, Vec<Problem>> {
     } else {
         Err(problems)
     }
+}
+
+fn laid_out(source: &str) -> Result<String, String> {
+    let (head, policies) = source.split_at(head(source));
+    if policies.trim().is_empty() {
+        return Ok(source.to_owned());
+    }
+    let config = Config {
+        line_width: WIDTH,
+        ..Config::default()
+    };
+    let policies = policies_str_to_pretty(policies, &config).map_err(|error| error.to_string())?;
+    Ok(format!("{head}{policies}"))
+}
+
+/// Where the comment ends that stands over the whole file, and the blank line below it: Cedar's formatter would put it on the
+/// first policy.
+fn head(source: &str) -> usize {
+    let (mut end, mut read) = (0, 0_usize);
+    for line in source.split_inclusive('\n') {
+        read = read.saturating_add(line.len());
+        match line.trim() {
+            "" => end = read,
+            comment if comment.starts_with("//") => {}
+            _ => return end,
+        }
+    }
+    read
 }
 
 /// At once or not at all: a service that reloads the directory never sees half a file.
@@ -124,6 +154,27 @@ mod tests {
             "{changed}"
         );
         assert_eq!(format(place.path(), true).unwrap(), Outcome::Yes);
+    }
+
+    #[test]
+    fn what_stands_over_a_whole_file_stays_apart_from_its_first_policy() {
+        let policy = "@id(\"x\") permit(principal, action, resource);\n";
+        let cases = [
+            ("// A file.\n\n", "// A file.\n\n@id"),
+            (
+                "// A file.\n\n// Its first policy.\n",
+                "// A file.\n\n// Its first policy.\n@id",
+            ),
+            ("// Its first policy.\n", "// Its first policy.\n@id"),
+            ("\n", "\n@id"),
+        ];
+        for (head, expected) in cases {
+            let text = laid_out(&format!("{head}{policy}")).unwrap();
+            assert!(text.starts_with(expected), "{head:?}: {text}");
+            assert_eq!(laid_out(&text).unwrap(), text);
+        }
+        let comments = "// Nothing yet.\n\n//   Not one.\n";
+        assert_eq!(laid_out(comments).unwrap(), comments);
     }
 
     #[test]
