@@ -10,6 +10,7 @@ mod ask;
 mod bounds;
 mod case;
 pub mod code;
+mod conditions;
 mod context;
 mod declared;
 mod entities;
@@ -31,16 +32,20 @@ mod table;
 mod target;
 #[cfg(test)]
 mod tests;
+mod trace;
 pub mod verdict;
 
 pub use ask::{AskError, PolicySet};
+pub use conditions::Condition;
 pub use entities::{BuildError, StepUp};
 pub use question::Question;
+pub use rules::Location;
 pub use schema::text as schema_text;
 pub use settings::Settings;
 pub use step_up::Missing;
 pub use store::{PolicyStore, Reload, Status};
 pub use suite::{Report, TestFailure};
+pub use trace::{Applied, Looked, Met, OfPrincipal, OfTarget, Trace, Truth};
 pub use verdict::{Fired, Outcome, Principal, Verdict};
 
 use crate::inventory::name::NameError;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use cedar_policy::Entities;
+use cedar_policy::{Context, Entities};
 
 use super::context::context;
 use super::entities::{BuildError, Fixed, StepUp, build, uid};
@@ -25,6 +25,14 @@ pub struct PolicySet {
     pub(super) report: suite::Report,
     #[cfg(test)]
     pub(super) plain: load::Plain,
+}
+
+/// A question in Cedar's words, as it is the same for each principal.
+pub(super) struct Posed<'a> {
+    pub(super) context: Context,
+    pub(super) entities: Cow<'a, Entities>,
+    /// Arguments whose values Cedar can't hold.
+    pub(super) omitted: Vec<Place>,
 }
 
 /// Why no verdict can be given. Each denies, with a reason of its own.
@@ -170,25 +178,38 @@ impl PolicySet {
         target: &Target<'_>,
         standing: &Standing,
     ) -> Result<Vec<Verdict>, AskError> {
+        let posed = self.pose(question, target, standing)?;
+        let mut verdicts = Vec::with_capacity(standing.principals.len());
+        for standpoint in &standing.principals {
+            self.representable(&posed.omitted, standpoint)?;
+            let request = self.request(&standpoint.uid, target, posed.context.clone())?;
+            verdicts.push(self.engine.evaluate(
+                standpoint.principal,
+                &request,
+                &posed.entities,
+                &standpoint.candidates,
+            ));
+        }
+        Ok(verdicts)
+    }
+
+    /// Puts a question about one target into Cedar's words, but for who is asked about.
+    pub(super) fn pose<'a>(
+        &self,
+        question: &Question<'_>,
+        target: &Target<'_>,
+        standing: &'a Standing,
+    ) -> Result<Posed<'a>, AskError> {
         let given = target.arguments.filter(|_| standing.needs.arguments);
         let converted = given.map(|(tool, arguments)| tool.to_cedar(arguments));
         let (arguments, omitted) = converted
             .map(|converted| (converted.record, converted.omitted))
             .unzip();
-        let context = context(question, &self.fixed, arguments, standing.needs)?;
-        let entities = self.with_session(question, target, standing)?;
-        let mut verdicts = Vec::with_capacity(standing.principals.len());
-        for standpoint in &standing.principals {
-            self.representable(omitted.as_deref().unwrap_or_default(), standpoint)?;
-            let request = self.request(&standpoint.uid, target, context.clone())?;
-            verdicts.push(self.engine.evaluate(
-                standpoint.principal,
-                &request,
-                &entities,
-                &standpoint.candidates,
-            ));
-        }
-        Ok(verdicts)
+        Ok(Posed {
+            context: context(question, &self.fixed, arguments, standing.needs)?,
+            entities: self.with_session(question, target, standing)?,
+            omitted: omitted.unwrap_or_default(),
+        })
     }
 
     /// The entities of a standing, and the session's where a policy looks at it.

@@ -12,6 +12,7 @@ use super::context::Needs;
 use super::entities::StepUp;
 use super::index::{Index, in_scope};
 use super::reads::Reads;
+use super::rules::Location;
 use super::verdict::{Fired, Outcome, Principal, Verdict};
 
 /// How many policies the remembered candidates may have, all together: 2.2 kB each.
@@ -39,6 +40,8 @@ pub(super) struct Rule {
     pub(super) step: StepUp,
     /// `@shadow`
     pub(super) shadow: bool,
+    /// Where it is written.
+    pub(super) location: Location,
 }
 
 /// The policies in whose scope a request is: no other can apply to it.
@@ -127,6 +130,19 @@ impl Engine {
         places.dedup();
         let rules = places.into_iter().filter_map(|place| self.rules.get(place));
         rules.filter(|rule| !rule.shadow).collect()
+    }
+
+    /// The candidates, shadow ones included, by id.
+    pub(super) fn met<'a>(&'a self, candidates: &'a Candidates) -> impl Iterator<Item = &'a Rule> {
+        candidates
+            .places
+            .iter()
+            .filter_map(|place| self.rules.get(*place))
+    }
+
+    /// The policy of that id.
+    pub(super) fn named(&self, id: &str) -> Option<&Rule> {
+        self.rule(&PolicyId::new(id))
     }
 
     /// Asks about one principal.

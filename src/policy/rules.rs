@@ -38,6 +38,16 @@ pub(super) struct Written {
     pub(super) source: Arc<str>,
     start: usize,
     length: usize,
+    line: usize,
+}
+
+/// Where a policy, or a condition of one, is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location {
+    /// The file, relative to the policy directory.
+    pub file: Arc<str>,
+    /// The line, from 1.
+    pub line: usize,
 }
 
 impl Written {
@@ -105,18 +115,22 @@ impl Rules {
         // `policy0`, `policy1` … in the order of the text.
         let mut policies: Vec<&Policy> = set.policies().collect();
         policies.sort_by_key(|policy| number(policy.id()));
-        let mut cursor = 0_usize;
+        let (mut cursor, mut line) = (0_usize, 1_usize);
         for policy in policies {
             let text = policy.to_cedar().unwrap_or_default();
             let rest = source.get(cursor..).unwrap_or_default();
             let start = cursor.saturating_add(rest.find(&text).unwrap_or_default());
-            cursor = start.saturating_add(text.len());
+            let lines = |text: Option<&str>| text.unwrap_or_default().matches('\n').count();
+            line = line.saturating_add(lines(source.get(cursor..start)));
             let written = Written {
                 file: Arc::clone(&file),
                 source: Arc::clone(source),
                 start,
                 length: text.len(),
+                line,
             };
+            cursor = start.saturating_add(text.len());
+            line = line.saturating_add(lines(Some(&text)));
             match self.rule(policy, &written) {
                 Ok(rule) => {
                     self.places.insert(rule.policy.id().clone(), written);
@@ -173,6 +187,10 @@ impl Rules {
             reads: Reads::of(policy),
             step,
             shadow: policy.annotation("shadow").is_some(),
+            location: Location {
+                file: Arc::clone(&written.file),
+                line: written.line,
+            },
         })
     }
 

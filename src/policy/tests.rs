@@ -7,6 +7,7 @@ mod hostile;
 mod loading;
 mod plain;
 mod reloading;
+mod traces;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
