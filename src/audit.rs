@@ -22,4 +22,4 @@ pub use journal::{Journal, JournalError, Receipt, Slot};
 pub use record::{Batch, Durations, PolicyEffect, Record, User};
 pub use redact::{RedactError, Redacted, Redactor};
 pub use revoked::{Revoked, What};
-pub use settings::{AuditSettings, Durability, Retention, Rotation, ShowArguments, ShowSession};
+pub use settings::{AuditSettings, Durability, Retention, Rotation, ShowArguments, ShowClaims, ShowSession};

@@ -7,7 +7,7 @@
     reason = "a test may fail on the spot"
 )]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mcp_authz::app;
@@ -17,7 +17,9 @@ use mcp_authz::dev::{DevIssuer, Mint};
 use mcp_authz::exchange::{
     Answer, Body, Decider, Exchange, Fate, Forward, Gateway, Headers, Peer, Reply, Source,
 };
+use mcp_authz::inventory::Files;
 use mcp_authz::pipeline::Pipeline;
+use mcp_authz::policy::{Line, PolicySet};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -32,15 +34,20 @@ struct House {
 }
 
 async fn house(settings: &str) -> House {
+    house_with(settings, "durability: queued").await
+}
+
+/// A house with these settings of its server and of its audit.
+async fn house_with(settings: &str, audit: &str) -> House {
     let folder = tempfile::tempdir().unwrap();
     let issuer = DevIssuer::create(folder.path(), "https://id.example/realms/mcp").unwrap();
     let text = format!(
         "servers:\n  - {{name: workbench, resource: {RESOURCE}, origins: ['https://app.example']{settings}}}\n\
          identity:\n  issuers: [{{name: dev, issuer: 'https://id.example/realms/mcp', keys: {{file: {keys}}}}}]\n  \
          gateways: [{{name: unix, unix: true, trusted_for: [principal]}}]\n  \
-         spiffe: {{trust_domains: [mcp-identity.local]}}\naudit: {{file: {audit}}}\n",
+         spiffe: {{trust_domains: [mcp-identity.local]}}\naudit: {{file: {file}, {audit}}}\n",
         keys = folder.path().join("jwks.json").display(),
-        audit = folder.path().join("audit.jsonl").display(),
+        file = folder.path().join("audit.jsonl").display(),
     );
     let config = Config::read(None, &text, []).unwrap_or_else(|problems| panic!("{problems:?}"));
     House {
@@ -520,4 +527,86 @@ async fn an_unknown_method_is_not_found_and_one_of_ours_is_not_reachable_by_name
             "{method}"
         );
     }
+}
+
+#[tokio::test]
+async fn what_is_recorded_is_enough_to_ask_the_same_policies_again() {
+    let house = house_with("", "arguments: all").await;
+    let calls = [
+        (
+            "mcp-developer",
+            TRUSTED,
+            call("fs_write", &json!({"path": "a", "content": "b"})),
+            "allowed",
+        ),
+        (
+            "mcp-viewer",
+            TRUSTED,
+            call("fs_write", &json!({"path": "a", "content": "b"})),
+            "no_permit",
+        ),
+        (
+            "mcp-viewer",
+            TRUSTED,
+            call("db_read", &json!({"sql": "s", "limit": 101})),
+            "forbidden",
+        ),
+        (
+            "mcp-admin",
+            TRUSTED,
+            call("db_read", &json!({"sql": "s", "limit": 101})),
+            "allowed",
+        ),
+        (
+            "mcp-admin",
+            TRUSTED,
+            call("db_read", &json!({"limit": 1})),
+            "arguments_dont_fit",
+        ),
+        (
+            "mcp-admin",
+            UNTRUSTED,
+            call("fs_write", &json!({"path": "a", "content": "b"})),
+            "no_permit",
+        ),
+        (
+            "mcp-viewer",
+            TRUSTED,
+            json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/list" }),
+            "allowed",
+        ),
+    ];
+    for (role, agent, body, _) in &calls {
+        house.ask(role, agent, body).await;
+    }
+    let records = house.records().await;
+    assert_eq!(records.len(), calls.len());
+    let files = Files::read(Path::new("policies")).unwrap();
+    let set = PolicySet::load(&files, &[]).unwrap();
+    for (record, (_, _, body, expected)) in records.iter().zip(&calls) {
+        assert_eq!(record["reason"], *expected, "{body}");
+        assert_eq!(record["policy_version"], set.version());
+        let Line::Call(recorded) = Line::read(record.to_string().as_bytes()).unwrap() else {
+            panic!("{record}");
+        };
+        let server = recorded.server(&[]).unwrap();
+        let said = match set.ask_again(&recorded, &server).unwrap() {
+            Ok(verdicts) => verdicts
+                .iter()
+                .find(|verdict| !verdict.allows())
+                .map_or("allowed", |verdict| verdict.outcome.as_str()),
+            Err(error) => error.code(),
+        };
+        assert_eq!(said, *expected, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn without_claims_a_record_names_the_user_and_says_nothing_else_of_them() {
+    let house = house_with("", "claims: none").await;
+    let list = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/list" });
+    house.ask("mcp-viewer", TRUSTED, &list).await;
+    let records = house.records().await;
+    let user = records[0]["user"].as_object().unwrap();
+    assert_eq!(user.keys().collect::<Vec<_>>(), ["issuer", "subject", "username"]);
 }

@@ -4,10 +4,12 @@
 //! so that it can't bury one: a text over [`MAX_TEXT`] ends in `…(+N bytes)`.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::ser::SerializeSeq as _;
 use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use super::redact::Redacted;
 use crate::exchange::printable;
@@ -38,10 +40,16 @@ pub struct Record {
     /// The MCP method, or our name for what has none.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "bounded_option")]
     pub method: Option<String>,
+    /// The version of MCP that the message was read under.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol_version: Option<&'static str>,
     /// What the method is asked of: the tool's or prompt's name, the resource's URI, the task's id, or the name of a
     /// method that is not known.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "bounded_option")]
     pub target: Option<String>,
+    /// What the target of a completion is: `prompt` or `resource`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_kind: Option<&'static str>,
     /// The person.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<User>,
@@ -51,6 +59,9 @@ pub struct Record {
     /// Who acts for the person: a SPIFFE ID, or an agent's name.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "bounded_option")]
     pub actor: Option<String>,
+    /// The actor's client id, where its name doesn't say it.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "bounded_option")]
+    pub actor_client: Option<String>,
     /// Those who acted before, the latest first.
     #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "bounded_list")]
     pub actors: Vec<String>,
@@ -89,7 +100,7 @@ pub struct Record {
 }
 
 /// The person in a record.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Default, Clone, Serialize)]
 pub struct User {
     /// `iss`
     #[serde(serialize_with = "bounded")]
@@ -100,6 +111,9 @@ pub struct User {
     /// The name for people.
     #[serde(serialize_with = "bounded")]
     pub username: String,
+    /// What else policies read of them, as [`super::Redactor::claims`] gives it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claims: Option<Arc<RawValue>>,
 }
 
 /// One policy's part in a decision.

@@ -12,8 +12,9 @@ use serde_json::value::RawValue;
 
 use super::hex;
 use super::record::{MAX_TEXT, clipped};
-use super::settings::{AuditSettings, ShowArguments, ShowSession};
+use super::settings::{AuditSettings, ShowArguments, ShowClaims, ShowSession};
 use crate::exchange::printable;
+use crate::identity::User;
 use crate::mcp::json::{Number, Object, Value};
 
 /// The fewest bytes of a key: those of the hash (RFC 2104 §3).
@@ -27,6 +28,7 @@ const MAX_NAME: usize = 256;
 pub struct Redactor {
     arguments: ShowArguments,
     max_bytes: usize,
+    claims: ShowClaims,
     session: ShowSession,
     key: Option<Arc<hmac::Key>>,
 }
@@ -39,6 +41,9 @@ pub struct Redacted {
     /// How many members were left out for want of room.
     #[serde(rename = "arguments_omitted", skip_serializing_if = "is_zero")]
     pub omitted: usize,
+    /// Whether the members hold types, hashes or the values.
+    #[serde(rename = "arguments_as")]
+    pub shown: ShowArguments,
 }
 
 /// Why values can't be hashed as the settings ask.
@@ -78,6 +83,7 @@ impl Redactor {
         Ok(Self {
             arguments: settings.arguments,
             max_bytes: settings.max_argument_bytes,
+            claims: settings.claims,
             session: settings.session,
             key: key.map(Arc::new),
         })
@@ -96,7 +102,7 @@ impl Redactor {
             if shown > 0 {
                 text.push(',');
             }
-            push_string(&mut text, name);
+            printable::push_quoted(&mut text, name);
             text.push(':');
             self.push_value(&mut text, value);
             if name.len() > MAX_NAME || text.len() > self.max_bytes {
@@ -112,7 +118,17 @@ impl Redactor {
         Some(Redacted {
             arguments: members,
             omitted,
+            shown: self.arguments,
         })
+    }
+
+    /// What a record may hold of a user besides who it is.
+    #[must_use]
+    pub fn claims(&self, user: &User) -> Option<Arc<RawValue>> {
+        match self.claims {
+            ShowClaims::None => None,
+            ShowClaims::All => Some(user.facts()),
+        }
     }
 
     /// What a record may hold of a session id.
@@ -138,7 +154,7 @@ impl Redactor {
                 text.push_str(&hex::of(hmac::sign(key, canonical.as_bytes()).as_ref()));
                 text.push('"');
             }
-            _ => push_string(text, kind(value)),
+            _ => printable::push_quoted(text, kind(value)),
         }
     }
 }
@@ -172,7 +188,9 @@ fn push_json(text: &mut String, value: &Value, strings: Strings, limit: usize) {
         Value::Bool(true) => text.push_str("true"),
         Value::Bool(false) => text.push_str("false"),
         Value::Number(number) => push_number(text, number, strings),
-        Value::String(string) if strings == Strings::Clipped => push_string(text, &clipped(string)),
+        Value::String(string) if strings == Strings::Clipped => {
+            printable::push_quoted(text, &clipped(string));
+        }
         Value::String(string) => push_canonical(text, string),
         Value::Array(items) => {
             text.push('[');
@@ -195,7 +213,7 @@ fn push_object(text: &mut String, object: &Object, strings: Strings, limit: usiz
     for (index, (name, value)) in members.into_iter().enumerate() {
         separate(text, index);
         match strings {
-            Strings::Clipped => push_string(text, name),
+            Strings::Clipped => printable::push_quoted(text, name),
             Strings::Whole => push_canonical(text, name),
         }
         text.push(':');
@@ -217,21 +235,8 @@ fn push_number(text: &mut String, number: &Number, strings: Strings) {
     if strings == Strings::Whole || readable {
         text.push_str(spelt);
     } else {
-        push_string(text, &clipped(spelt));
+        printable::push_quoted(text, &clipped(spelt));
     }
-}
-
-/// A JSON string in which nothing disturbs a line.
-fn push_string(text: &mut String, string: &str) {
-    text.push('"');
-    for c in string.chars() {
-        match c {
-            '"' | '\\' => text.extend(['\\', c]),
-            c if printable::disturbs(c) => printable::push_escape(text, c),
-            c => text.push(c),
-        }
-    }
-    text.push('"');
 }
 
 fn push_canonical(text: &mut String, string: &str) {

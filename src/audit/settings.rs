@@ -37,6 +37,9 @@ pub struct AuditSettings {
     /// The most bytes of arguments in one record; members beyond it are counted in `arguments_omitted`.
     /// Default: 4096.
     pub max_argument_bytes: usize,
+    /// What is recorded of a user besides issuer, subject and name: `none`; `all` (what policies read of them, but for the
+    /// e-mail address: enough to ask the policies again). Default: `all`.
+    pub claims: ShowClaims,
     /// What is recorded of `Mcp-Session-Id`: `fingerprint` (the first 16 hex digits of its SHA-256, keyed with
     /// `key_file` where there is one) or `plain`. Some servers accept a session id as a credential, so it is not
     /// written as it is unless asked for. Default: `fingerprint`.
@@ -108,6 +111,17 @@ pub enum ShowArguments {
     All,
 }
 
+/// What is recorded of a user's claims.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ShowClaims {
+    /// Nothing.
+    None,
+    /// What policies read.
+    #[default]
+    All,
+}
+
 /// What is recorded of a session id.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -131,6 +145,7 @@ impl Default for AuditSettings {
             retention: Retention::default(),
             arguments: ShowArguments::default(),
             max_argument_bytes: 4096,
+            claims: ShowClaims::default(),
             session: ShowSession::default(),
             key_file: None,
         }

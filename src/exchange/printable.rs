@@ -38,6 +38,19 @@ pub fn push_escape(out: &mut String, c: char) {
     }
 }
 
+/// Appends the text as a JSON string in which nothing disturbs a line.
+pub fn push_quoted(out: &mut String, text: &str) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if disturbs(c) => push_escape(out, c),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
 /// The text with every disturbing character escaped.
 #[must_use]
 pub fn escape(text: &str) -> Cow<'_, str> {

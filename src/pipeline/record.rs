@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::audit::{Batch, Durations, PolicyEffect, Record, User};
 use crate::decide::{Decision, Reason};
 use crate::exchange::Gateway;
+use crate::identity::{Acting, Actor};
 use crate::mcp::{Call, Operation, Reference};
 use crate::policy::{Outcome as Said, Verdict};
 
@@ -36,6 +37,7 @@ pub(super) fn of(case: &Case<'_>, ending: Ending<'_>) -> Vec<Record> {
             reason: Some(of_call(index, ending)),
             method: Some(call.operation.method().to_owned()),
             target: target(call),
+            target_kind: target_kind(call),
             policies: effects(verdicts(index, ending.decided)),
             arguments: arguments(case, call),
             batch: (size > 1).then_some(Batch { index, size }),
@@ -86,11 +88,14 @@ fn common(case: &Case<'_>, ending: Ending<'_>) -> Record {
         reason: Some(ending.reason),
         server: case.server.as_ref().map(|server| server.name.to_string()),
         method: Some(case.method().to_owned()),
+        protocol_version: case.message.as_ref().map(|message| message.version.as_str()),
         target: None,
+        target_kind: None,
         user: user.map(|user| User {
             issuer: user.issuer.clone(),
             subject: user.subject.clone(),
             username: user.username.clone(),
+            claims: case.pipeline.redactor.claims(user),
         }),
         workload: case
             .caller
@@ -98,6 +103,7 @@ fn common(case: &Case<'_>, ending: Ending<'_>) -> Record {
             .as_ref()
             .map(|workload| workload.spiffe_id.to_string()),
         actor: actor.map(|actor| actor.key().to_owned()),
+        actor_client: actor.and_then(client),
         actors: actor.map(|actor| actor.earlier.clone()).unwrap_or_default(),
         tenant: user
             .map(|user| user.tenants.join(","))
@@ -183,6 +189,25 @@ fn target(call: &Call) -> Option<String> {
         | Operation::Response
         | Operation::OpenStream { .. }
         | Operation::EndSession => None,
+    }
+}
+
+/// What a completion is for; of other methods the method says it.
+fn target_kind(call: &Call) -> Option<&'static str> {
+    match &call.operation {
+        Operation::Complete { reference } => Some(match reference {
+            Reference::Prompt(_) => "prompt",
+            Reference::Resource(_) => "resource",
+        }),
+        _ => None,
+    }
+}
+
+/// The client id of an agent that is named by its subject.
+fn client(actor: &Actor) -> Option<String> {
+    match &actor.current {
+        Acting::Agent(agent) => agent.client_id.clone().filter(|_| agent.subject.is_some()),
+        Acting::Workload(_) => None,
     }
 }
 

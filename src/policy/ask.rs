@@ -154,12 +154,22 @@ impl PolicySet {
 
     pub(super) fn ask_as(&self, question: &Question<'_>, step: &StepUp) -> Result<Vec<Verdict>, AskError> {
         Self::identified(question)?;
+        self.ask_of(question, &self.targets(question)?, step)
+    }
+
+    /// Asks about everything that a call is for.
+    pub(super) fn ask_of(
+        &self,
+        question: &Question<'_>,
+        targets: &[Target<'_>],
+        step: &StepUp,
+    ) -> Result<Vec<Verdict>, AskError> {
         let mut verdicts: Vec<Verdict> = Vec::new();
-        for target in self.targets(question)? {
-            let standing = self.standing(question, &target, step)?;
+        for target in targets {
+            let standing = self.standing(question, target, step)?;
             let on_target = match &standing.settled {
                 Some(settled) => settled.clone(),
-                None => self.verdicts(question, &target, &standing)?,
+                None => self.verdicts(question, target, &standing)?,
             };
             for (index, verdict) in on_target.into_iter().enumerate() {
                 match verdicts.get_mut(index) {

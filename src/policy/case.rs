@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{AskError, Outcome, PolicySet, Question, StepUp, Verdict, code};
-use crate::identity::{Acting, Actor, Agent, Caller, User, Workload};
+use crate::identity::{Acting, Actor, Agent, Caller, Facts, User, Workload};
 use crate::inventory::{Problem, Requirement, Server};
 use crate::mcp::{Call, Id, Version};
 
@@ -174,6 +174,7 @@ impl TestUser {
             login_session: None,
             expires: Timestamp::MAX,
             authenticated: self.authenticated,
+            facts: Facts::default(),
         }
     }
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::*;
-use crate::identity::{Caller, User, Workload};
+use crate::identity::{Caller, Facts, User, Workload};
 use crate::inventory::{Files, Problem};
 use crate::mcp::{Call, Id, Operation, Version, json};
 use crate::spiffe::SpiffeId;
@@ -82,6 +82,7 @@ fn user(name: &str, roles: &[&str]) -> User {
         login_session: None,
         expires: Timestamp::MAX,
         authenticated: None,
+        facts: Facts::default(),
     }
 }
 

@@ -3,16 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_authz::audit::{Batch, Durations, PolicyEffect, Record, Redacted, User};
-use mcp_authz::clock;
+use jiff::Timestamp;
+use mcp_authz::audit::{Batch, Durations, PolicyEffect, Record, Redacted, ShowArguments, User};
 use mcp_authz::telemetry::{
     BundleStatus, IntrospectionStatus, KeyStatus, Metrics, PolicyStatus, StateStatus, Status, StreamStatus,
     TokenStatus, VerifiedStatus, WorkloadApiStatus, WorkloadTlsStatus,
 };
-use serde_json::Value;
+use mcp_authz::{clock, identity};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 /// The rows of the tables below a heading, up to the next heading of its level or above; without their heads.
 pub(crate) fn rows(page: &str, heading: &str) -> Vec<Vec<String>> {
@@ -127,10 +129,16 @@ pub(crate) fn fields_of_a_record() -> BTreeSet<String> {
         reason: Some("no_permit"),
         server: text(),
         method: text(),
+        protocol_version: Some("2025-11-25"),
         target: text(),
-        user: Some(User::default()),
+        target_kind: Some("prompt"),
+        user: Some(User {
+            claims: Some(facts()),
+            ..User::default()
+        }),
         workload: text(),
         actor: text(),
+        actor_client: text(),
         actors: vec!["x".to_owned()],
         tenant: text(),
         session: text(),
@@ -150,12 +158,45 @@ pub(crate) fn fields_of_a_record() -> BTreeSet<String> {
         arguments: Some(Redacted {
             arguments: RawValue::from_string("{}".to_owned()).unwrap(),
             omitted: 1,
+            shown: ShowArguments::All,
         }),
     };
     let line: Value = serde_json::from_slice(&record.to_line()).unwrap();
     let mut found = BTreeSet::new();
     fields(&line, "", &mut found);
     found
+}
+
+/// What is written of a user with every claim, one of them too long.
+fn facts() -> Arc<RawValue> {
+    let list = || vec!["x".to_owned()];
+    let user = identity::User {
+        issuer: "x".to_owned(),
+        subject: "x".to_owned(),
+        username: "x".to_owned(),
+        email: Some("x".to_owned()),
+        roles: list(),
+        groups: list(),
+        tenants: list(),
+        scopes: list(),
+        acr: Some("x".to_owned()),
+        client_id: Some("x".to_owned()),
+        token_id: Some("x".to_owned()),
+        login_session: Some("x".to_owned()),
+        expires: Timestamp::MAX,
+        authenticated: Some(Timestamp::UNIX_EPOCH),
+        facts: identity::Facts::default(),
+    };
+    let facts = user.facts();
+    let mut facts: Map<String, Value> = serde_json::from_str(facts.get()).unwrap();
+    let long = identity::User {
+        acr: Some("x".repeat(10_000)),
+        facts: identity::Facts::default(),
+        ..user
+    };
+    let long: Map<String, Value> = serde_json::from_str(long.facts().get()).unwrap();
+    facts.extend(long);
+    serde_json::value::to_raw_value(&facts).unwrap().into()
 }
 
 fn fields(value: &Value, path: &str, found: &mut BTreeSet<String>) {

@@ -29,6 +29,7 @@ pub(super) fn of(lines: &[u8], ended: &Ended) -> Option<Vec<u8>> {
         // As values of another reader they would be spelt in another way.
         record.remove("arguments");
         record.remove("arguments_omitted");
+        record.remove("arguments_as");
         record.insert("corrects".to_owned(), recorded);
         corrections.extend(crate::audit::record::to_plain_json(&record));
         corrections.push(b'\n');

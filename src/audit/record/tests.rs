@@ -12,14 +12,18 @@ fn full() -> Record {
         reason: Some("no_permit"),
         server: Some("workbench".into()),
         method: Some("tools/call".into()),
+        protocol_version: Some("2025-11-25"),
         target: Some("run_shell".into()),
+        target_kind: None,
         user: Some(User {
             issuer: "https://idp".into(),
             subject: "42".into(),
             username: "alice".into(),
+            claims: Some(RawValue::from_string(r#"{"roles":["a"]}"#.into()).unwrap().into()),
         }),
         workload: Some("spiffe://mcp-identity.local/agent/trusted/1".into()),
         actor: None,
+        actor_client: None,
         actors: Vec::new(),
         tenant: Some("blue".into()),
         session: Some("9f86d081884c7d65".into()),
@@ -56,7 +60,7 @@ fn a_record_is_one_line_with_its_fields_in_a_fixed_order() {
     };
     let arguments = Object(vec![("replicas".into(), Value::Number(Number::new("3.50")))]);
     let arguments = Redactor::new(&settings).unwrap().arguments(&arguments);
-    insta::assert_snapshot!(text(&Record { arguments, ..full() }), @r#"{"time":"2026-03-01T12:00:00.000042Z","decision_id":"0195","outcome":"denied","reason":"no_permit","server":"workbench","method":"tools/call","target":"run_shell","user":{"issuer":"https://idp","subject":"42","username":"alice"},"workload":"spiffe://mcp-identity.local/agent/trusted/1","tenant":"blue","session":"9f86d081884c7d65","policies":[{"id":"people","principal":"user","effect":"permit"}],"policy_version":"abc","durations_us":{"total":120,"read":4,"identity":50},"trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","gateway":"envoy","request_id":"r-1","client":"192.0.2.7","batch":{"index":0,"size":2},"arguments":{"replicas":3.50}}"#);
+    insta::assert_snapshot!(text(&Record { arguments, ..full() }), @r#"{"time":"2026-03-01T12:00:00.000042Z","decision_id":"0195","outcome":"denied","reason":"no_permit","server":"workbench","method":"tools/call","protocol_version":"2025-11-25","target":"run_shell","user":{"issuer":"https://idp","subject":"42","username":"alice","claims":{"roles":["a"]}},"workload":"spiffe://mcp-identity.local/agent/trusted/1","tenant":"blue","session":"9f86d081884c7d65","policies":[{"id":"people","principal":"user","effect":"permit"}],"policy_version":"abc","durations_us":{"total":120,"read":4,"identity":50},"trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","gateway":"envoy","request_id":"r-1","client":"192.0.2.7","batch":{"index":0,"size":2},"arguments":{"replicas":3.50},"arguments_as":"all"}"#);
 }
 
 #[test]

@@ -26,6 +26,7 @@ fn redactor(arguments: ShowArguments) -> Redactor {
     Redactor {
         arguments,
         max_bytes: 4096,
+        claims: ShowClaims::All,
         session: ShowSession::Fingerprint,
         key,
     }
@@ -44,7 +45,7 @@ fn none_shows_nothing() {
 fn names_shows_types_and_no_values() {
     assert_eq!(
         shown(&redactor(ShowArguments::Names), &call()),
-        r#"{"arguments":{"path":"string","count":"number","deep":"object"}}"#
+        r#"{"arguments":{"path":"string","count":"number","deep":"object"},"arguments_as":"names"}"#
     );
 }
 
@@ -52,7 +53,7 @@ fn names_shows_types_and_no_values() {
 fn all_shows_values_as_they_were_spelt() {
     assert_eq!(
         shown(&redactor(ShowArguments::All), &call()),
-        r#"{"arguments":{"path":"hunter2-planted","count":9007199254740993,"deep":{"z":null,"a":[true,48.858370]}}}"#
+        r#"{"arguments":{"path":"hunter2-planted","count":9007199254740993,"deep":{"z":null,"a":[true,48.858370]}},"arguments_as":"all"}"#
     );
 }
 
@@ -76,7 +77,7 @@ fn a_number_that_readers_cannot_hold_is_shown_as_a_string() {
     let arguments = Object(vec![("n".into(), Value::Number(Number::new("1e400")))]);
     assert_eq!(
         shown(&redactor(ShowArguments::All), &arguments),
-        r#"{"arguments":{"n":"1e400"}}"#
+        r#"{"arguments":{"n":"1e400"},"arguments_as":"all"}"#
     );
 }
 
@@ -97,7 +98,7 @@ fn what_has_no_room_is_left_out_and_counted() {
     ]);
     assert_eq!(
         shown(&redactor(ShowArguments::All), &arguments),
-        r#"{"arguments":{"small":null},"arguments_omitted":2}"#
+        r#"{"arguments":{"small":null},"arguments_omitted":2,"arguments_as":"all"}"#
     );
 }
 
