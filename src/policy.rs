@@ -5,6 +5,7 @@
 //! can't hold and a policy reads.
 
 mod actions;
+mod annotations;
 mod arguments;
 mod ask;
 mod bounds;
@@ -16,13 +17,17 @@ mod declared;
 mod entities;
 mod evaluate;
 mod index;
+mod kept;
 mod knowledge;
+mod links;
 mod load;
+mod part;
 pub mod question;
 mod reads;
 pub mod recorded;
 mod rules;
 mod schema;
+mod scope;
 pub mod settings;
 mod standing;
 mod step_up;
@@ -34,14 +39,16 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod validate;
 pub mod verdict;
+mod written;
 
 pub use ask::{AskError, PolicySet};
 pub use conditions::Condition;
 pub use entities::{BuildError, StepUp};
+pub use kept::{Kept, Work};
 pub use question::Question;
 pub use recorded::{Answer, Line, NoLine, Recorded, Unasked};
-pub use rules::Location;
 pub use schema::text as schema_text;
 pub use settings::Settings;
 pub use step_up::Missing;
@@ -49,6 +56,7 @@ pub use store::{PolicyStore, Reload, Status};
 pub use suite::{Report, TestFailure};
 pub use trace::{Applied, Looked, Met, OfPrincipal, OfTarget, Trace, Truth};
 pub use verdict::{Fired, Outcome, Principal, Verdict};
+pub use written::Location;
 
 use crate::inventory::name::NameError;
 use crate::inventory::{Denials, Disclosure, Dpop, Requirement, SenderConstraint, Server, ServerName};

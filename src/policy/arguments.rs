@@ -3,7 +3,7 @@
 //! Refused: an argument behind `has` that no tool has; a text that an enumeration doesn't list (enumerations are
 //! `String` in Cedar).
 
-use cedar_policy::{ActionConstraint, Entities, PolicyId, Schema};
+use cedar_policy::{Entities, PolicyId, Schema};
 use serde_json::Value;
 
 use super::evaluate::Rule;
@@ -29,7 +29,7 @@ pub(super) fn check(
     let actions = schema.action_entities().unwrap_or_else(|_| Entities::empty());
     let tools = approved(files, inventory, &actions);
     let mut problems = Vec::new();
-    for rule in &rules.rules {
+    for rule in &rules.all {
         let id = rule.policy.id();
         let Some(written) = rules.places.get(id) else {
             continue;
@@ -102,12 +102,7 @@ fn approved<'a>(files: &Files, inventory: &'a Inventory, actions: &Entities) -> 
 }
 
 fn applies(rule: &Rule, tool: &Approved<'_>) -> bool {
-    let named = |uid: &cedar_policy::EntityUid| tool.groups.iter().any(|group| uid.id().unescaped() == group);
-    match rule.policy.action_constraint() {
-        ActionConstraint::Any => true,
-        ActionConstraint::Eq(uid) => uid.id().unescaped() == tool.tool.action,
-        ActionConstraint::In(uids) => uids.iter().any(named),
-    }
+    rule.scope.actions.hold(&tool.tool.action, &tool.groups)
 }
 
 /// What to say of a place that no tool of the scope has.

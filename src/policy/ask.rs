@@ -7,6 +7,7 @@ use cedar_policy::{Context, Entities};
 use super::context::context;
 use super::entities::{BuildError, Fixed, StepUp, build, uid};
 use super::evaluate::Engine;
+use super::kept::Kept;
 use super::standing::{Standing, Standings, Standpoint};
 use super::target::{MAX_LISTENED, Target};
 use super::verdict::Verdict;
@@ -87,7 +88,16 @@ impl PolicySet {
     /// # Errors
     /// Everything that is wrong with it. Nothing of such a directory may rule.
     pub fn load(files: &Files, servers: &[Server]) -> Result<Self, Vec<Problem>> {
-        let set = load::load(files, servers)?;
+        Self::reload(files, servers, &mut Kept::default())
+    }
+
+    /// Like [`PolicySet::load`], but whatever depends on nothing that changed since the last load is not read and validated
+    /// again.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it. Nothing of such a directory may rule.
+    pub fn reload(files: &Files, servers: &[Server], kept: &mut Kept) -> Result<Self, Vec<Problem>> {
+        let set = load::load(files, servers, kept)?;
         suite::passed(set, files, servers)
     }
 
@@ -96,7 +106,7 @@ impl PolicySet {
     /// # Errors
     /// Everything else that is wrong with the directory.
     pub fn load_and_test(files: &Files, servers: &[Server]) -> Result<Self, Vec<Problem>> {
-        let mut set = load::load(files, servers)?;
+        let mut set = load::load(files, servers, &mut Kept::default())?;
         set.report = suite::run(&set, files, servers)?;
         Ok(set)
     }

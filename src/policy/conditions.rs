@@ -12,7 +12,7 @@ use cedar_policy::pst::{BinaryOp, Clause, Expr};
 use cedar_policy::{Entities, EvalResult, Expression, Policy, Request, eval_expression};
 
 use self::source::Joined;
-use super::rules::Location;
+use super::written::Location;
 
 mod source;
 

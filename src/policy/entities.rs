@@ -1,8 +1,8 @@
 //! Identities, tools and resources as Cedar entities.
 //!
 //! What doesn't change between calls is built when the directory is loaded: for each action one small store that holds it with its
-//! groups (without them `action in …` is false, and a group's forbid would silently not match), the entities that
-//! conditions name, and for a tool the tool. A call adds its principals and its resource. Each of them carries all of its
+//! groups (without them `action in …` is false, and a group's forbid would silently not match), and for a tool the tool. A call adds
+//! its principals, its resource, and what its candidates' conditions look up by name. Each of them carries all of its
 //! ancestors, so the roles, paths and tiers themselves need not be there.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -74,8 +74,10 @@ pub(super) struct Fixed {
     pub(super) types: Types,
     /// All ancestors of each entity of entities.json.
     ancestors: HashMap<EntityUid, Vec<EntityUid>>,
-    /// For each action: itself with its groups, its tool, and what conditions name.
+    /// For each action: itself with its groups, and its tool.
     stores: HashMap<String, Entities>,
+    /// What conditions look up by name, as far as it is there.
+    looked_up: HashMap<EntityUid, Entity>,
 }
 
 /// A tool as the inventory describes it.
@@ -93,7 +95,7 @@ pub(super) struct ToolEntity<'a> {
 impl Fixed {
     /// Builds the stores of every action of the schema.
     ///
-    /// `declared` are the entities of entities.json, `named` those that conditions of policies name.
+    /// `declared` are the entities of entities.json, `named` those that conditions of policies look up.
     pub(super) fn new<'a>(
         schema: &Schema,
         declared: &Entities,
@@ -110,35 +112,27 @@ impl Fixed {
             types,
             ancestors,
             stores: HashMap::new(),
+            looked_up: HashMap::new(),
         };
         let tools: HashMap<EntityUid, Entity> = tools
             .into_iter()
             .map(|tool| fixed.tool(&tool).map(|entity| (entity.uid(), entity)))
             .collect::<Result<_, BuildError>>()?;
         let actions = schema.action_entities().map_err(build)?;
+        for uid in named {
+            let known = declared.get(uid).or_else(|| actions.get(uid));
+            // Under its own id; an action comes with its groups.
+            if let Some(entity) = known.or_else(|| tools.get(uid)) {
+                fixed.looked_up.insert(uid.clone(), entity.clone());
+            }
+        }
         for action in actions.iter() {
             let name = action.uid().id().unescaped().to_owned();
-            // What conditions name is there under its own id; an action of them with its groups.
-            let mut entities: HashMap<EntityUid, Entity> = named
-                .iter()
-                .filter_map(|uid| {
-                    declared
-                        .get(uid)
-                        .or_else(|| actions.get(uid))
-                        .or_else(|| tools.get(uid))
-                })
-                .chain([action])
-                .chain(
-                    ancestors_in(&actions, &action.uid())
-                        .iter()
-                        .filter_map(|group| actions.get(group)),
-                )
-                .map(|entity| (entity.uid(), entity.clone()))
-                .collect();
-            if let Some(tool) = tools.get(&uid(&fixed.types.tool, &name)) {
-                entities.insert(tool.uid(), tool.clone());
-            }
-            let store = Entities::from_entities(entities.into_values(), None).map_err(build)?;
+            let groups = ancestors_in(&actions, &action.uid());
+            let groups = groups.iter().filter_map(|group| actions.get(group));
+            let tool = tools.get(&uid(&fixed.types.tool, &name));
+            let entities = groups.chain([action]).chain(tool).cloned();
+            let store = Entities::from_entities(entities, None).map_err(build)?;
             fixed.stores.insert(name, store);
         }
         Ok(fixed)
@@ -147,6 +141,23 @@ impl Fixed {
     /// The store of an action, without principals and without resources other than its tool.
     pub(super) fn store(&self, action: &str) -> Option<&Entities> {
         self.stores.get(action)
+    }
+
+    /// These entities, and those of `uids` that are known and not among them.
+    pub(super) fn with(
+        &self,
+        entities: Entities,
+        uids: &BTreeSet<EntityUid>,
+    ) -> Result<Entities, BuildError> {
+        let added: Vec<Entity> = uids
+            .iter()
+            .filter(|uid| entities.get(uid).is_none())
+            .filter_map(|uid| self.looked_up.get(uid).cloned())
+            .collect();
+        if added.is_empty() {
+            return Ok(entities);
+        }
+        entities.add_entities(added, None).map_err(build)
     }
 
     /// The entity of a tool.

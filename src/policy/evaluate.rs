@@ -1,19 +1,20 @@
 //! Asks Cedar, and reads its answer the way that fails closed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use cedar_policy::{
-    Authorizer, Decision, Effect, Entities, Policy, PolicyId, PolicySet, PolicySetError, Request,
+    Authorizer, Decision, Effect, Entities, EntityUid, Policy, PolicyId, PolicySet, PolicySetError, Request,
 };
 use quick_cache::sync::Cache;
 
 use super::context::Needs;
 use super::entities::StepUp;
-use super::index::{Index, in_scope};
+use super::index::Index;
 use super::reads::Reads;
-use super::rules::Location;
+use super::scope::Scope;
 use super::verdict::{Fired, Outcome, Principal, Verdict};
+use super::written::Location;
 
 /// How many policies the remembered candidates may have, all together: 2.2 kB each.
 const REMEMBERED: u64 = 4096;
@@ -23,8 +24,10 @@ const REMEMBERED: u64 = 4096;
 pub(super) struct Engine {
     authorizer: Authorizer,
     /// By id.
-    rules: Vec<Rule>,
+    rules: Vec<Arc<Rule>>,
     places: HashMap<PolicyId, usize>,
+    /// Every scope that a policy names in `@scope`.
+    asked_for: BTreeSet<String>,
     index: Index,
     /// The candidates of calls that were asked about, by their places: callers of the same roles share them.
     remembered: Cache<Vec<usize>, Arc<Candidates>, InPolicies>,
@@ -34,13 +37,14 @@ pub(super) struct Engine {
 #[derive(Debug, Clone)]
 pub(super) struct Rule {
     pub(super) policy: Policy,
+    pub(super) scope: Scope,
     pub(super) shown: Arc<Fired>,
     pub(super) reads: Reads,
     /// `@scope` and `@acr`
     pub(super) step: StepUp,
     /// `@shadow`
     pub(super) shadow: bool,
-    /// Where it is written.
+    /// Where its text stands.
     pub(super) location: Location,
 }
 
@@ -54,17 +58,23 @@ pub(super) struct Candidates {
     shadow: [PolicySet; 2],
     /// What of the context they read.
     pub(super) needs: Needs,
+    /// Entities whose parents or attributes their conditions look up by name.
+    pub(super) looked_up: BTreeSet<EntityUid>,
 }
 
 impl Engine {
     /// Takes policies whose ids are unique.
-    pub(super) fn new(mut rules: Vec<Rule>) -> Self {
+    pub(super) fn new(mut rules: Vec<Arc<Rule>>) -> Self {
         rules.sort_by(|a, b| a.shown.id.cmp(&b.shown.id));
         let ids = rules.iter().map(|rule| rule.policy.id().clone());
         Self {
             authorizer: Authorizer::new(),
             places: ids.enumerate().map(|(place, id)| (id, place)).collect(),
-            index: Index::new(rules.iter().map(|rule| &rule.policy)),
+            index: Index::new(rules.iter().map(|rule| &rule.scope)),
+            asked_for: rules
+                .iter()
+                .flat_map(|rule| rule.step.scopes.iter().cloned())
+                .collect(),
             rules,
             remembered: Cache::with_weighter(256, REMEMBERED, InPolicies),
         }
@@ -72,12 +82,12 @@ impl Engine {
 
     /// All policies, by id.
     pub(super) fn rules(&self) -> impl Iterator<Item = &Rule> {
-        self.rules.iter()
+        self.rules.iter().map(|rule| &**rule)
     }
 
     /// Whether a policy names this scope in `@scope`.
     pub(super) fn asks_for(&self, scope: &str) -> bool {
-        self.rules.iter().any(|rule| rule.step.scopes.contains(scope))
+        self.asked_for.contains(scope)
     }
 
     /// The policies whose scope this request is in.
@@ -86,11 +96,7 @@ impl Engine {
         request: &Request,
         entities: &Entities,
     ) -> Result<Arc<Candidates>, PolicySetError> {
-        let mut places = self.index.find(request, entities);
-        places.retain(|place| {
-            let rule = self.rules.get(*place);
-            rule.is_some_and(|rule| in_scope(&rule.policy, request, entities))
-        });
+        let places = self.index.find(request, entities);
         if let Some(known) = self.remembered.get(&places) {
             return Ok(known);
         }
@@ -115,6 +121,9 @@ impl Engine {
         }
         Ok(Candidates {
             needs: Needs::of(&rules().map(|rule| &rule.reads)),
+            looked_up: rules()
+                .flat_map(|rule| rule.reads.looked_up.iter().cloned())
+                .collect(),
             places,
             ruling,
             shadow,
@@ -129,15 +138,16 @@ impl Engine {
         places.sort_unstable();
         places.dedup();
         let rules = places.into_iter().filter_map(|place| self.rules.get(place));
-        rules.filter(|rule| !rule.shadow).collect()
+        rules.map(|rule| &**rule).filter(|rule| !rule.shadow).collect()
     }
 
     /// The candidates, shadow ones included, by id.
     pub(super) fn met<'a>(&'a self, candidates: &'a Candidates) -> impl Iterator<Item = &'a Rule> {
-        candidates
+        let rules = candidates
             .places
             .iter()
-            .filter_map(|place| self.rules.get(*place))
+            .filter_map(|place| self.rules.get(*place));
+        rules.map(|rule| &**rule)
     }
 
     /// The policy of that id.
@@ -192,7 +202,7 @@ impl Engine {
     }
 
     fn rule(&self, id: &PolicyId) -> Option<&Rule> {
-        self.rules.get(*self.places.get(id)?)
+        self.rules.get(*self.places.get(id)?).map(|rule| &**rule)
     }
 
     /// An id that isn't known can't occur; if it did, it would count as a forbid.

@@ -1,123 +1,137 @@
 //! Where policies are found by their scopes, so that a call meets those that can apply and no others.
 //!
-//! Made when the directory is loaded. What is found may be too much, never too little: who asks looks at each scope
-//! again ([`in_scope`]).
+//! Made when the directory is loaded. What is found is just what a request is in the scope of: each form that a scope can
+//! have is a key of its own, and a request has the keys of all forms that hold it. So what a look costs depends on what the
+//! principal and the resource are in and on what is found, not on how many policies there are; and nothing that isn't found is
+//! touched.
 
 use std::collections::HashMap;
 
-use cedar_policy::{
-    ActionConstraint, Entities, EntityTypeName, EntityUid, Policy, PrincipalConstraint, Request,
-    ResourceConstraint,
-};
+use cedar_policy::{Entities, EntityTypeName, EntityUid, Request};
+
+use super::scope::{Actions, Part, Scope};
 
 /// Policies by their places in a list.
 type Places = Vec<usize>;
 
-/// Policies by the action of their scope, then by its principal.
+/// Policies by the action of their scope, then its principal, then its resource.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    any_action: ByPrincipal,
-    actions: HashMap<EntityUid, ByPrincipal>,
+    names: Names,
+    actions: HashMap<Key, HashMap<Key, HashMap<Key, Places>>>,
+    policies: usize,
 }
 
+/// The entities and types of scopes, numbered: a request's are looked up here once each.
 #[derive(Debug, Default)]
-struct ByPrincipal {
-    any: Places,
-    types: HashMap<EntityTypeName, Places>,
-    entities: HashMap<EntityUid, Places>,
+struct Names {
+    entities: HashMap<EntityUid, usize>,
+    types: HashMap<EntityTypeName, usize>,
+}
+
+/// One form of a scope's part, by the numbers of its names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Key {
+    Any,
+    Is(usize),
+    Eq(usize),
+    In(usize),
+    IsIn(usize, usize),
+}
+
+impl Names {
+    fn entity(&mut self, uid: &EntityUid) -> usize {
+        let next = self.entities.len();
+        *self.entities.entry(uid.clone()).or_insert(next)
+    }
+
+    fn type_name(&mut self, type_name: &EntityTypeName) -> usize {
+        let next = self.types.len();
+        *self.types.entry(type_name.clone()).or_insert(next)
+    }
+
+    fn key(&mut self, part: &Part) -> Key {
+        match part {
+            Part::Any => Key::Any,
+            Part::Is(type_name) => Key::Is(self.type_name(type_name)),
+            Part::Eq(uid) => Key::Eq(self.entity(uid)),
+            Part::In(uid) => Key::In(self.entity(uid)),
+            Part::IsIn(type_name, uid) => Key::IsIn(self.type_name(type_name), self.entity(uid)),
+        }
+    }
+
+    /// The keys that hold an entity: no other form of a scope does.
+    fn keys(&self, uid: &EntityUid, entities: &Entities) -> Vec<Key> {
+        let mut keys = vec![Key::Any];
+        let type_name = self.types.get(uid.type_name()).copied();
+        keys.extend(type_name.map(Key::Is));
+        keys.extend(self.entities.get(uid).map(|entity| Key::Eq(*entity)));
+        let ancestors = entities.ancestors(uid).into_iter().flatten();
+        // Everything is in itself.
+        for within in std::iter::once(uid).chain(ancestors) {
+            if let Some(&within) = self.entities.get(within) {
+                keys.push(Key::In(within));
+                keys.extend(type_name.map(|type_name| Key::IsIn(type_name, within)));
+            }
+        }
+        keys
+    }
 }
 
 impl Index {
     /// Puts each policy where its scope says.
-    pub(super) fn new<'a>(policies: impl Iterator<Item = &'a Policy>) -> Self {
+    pub(super) fn new<'a>(scopes: impl Iterator<Item = &'a Scope>) -> Self {
         let mut index = Self::default();
-        for (place, policy) in policies.enumerate() {
-            let actions = match policy.action_constraint() {
-                ActionConstraint::Any => {
-                    index.any_action.put(policy, place);
-                    continue;
-                }
-                ActionConstraint::Eq(action) => vec![action],
-                ActionConstraint::In(actions) => actions,
+        for (place, scope) in scopes.enumerate() {
+            index.policies = place.saturating_add(1);
+            let principal = index.names.key(&scope.principal);
+            let resource = index.names.key(&scope.resource);
+            let mut actions: Vec<Key> = match &scope.actions {
+                Actions::Any => vec![Key::Any],
+                Actions::Eq(action) => vec![Key::Eq(index.names.entity(action))],
+                Actions::In(actions) => actions
+                    .iter()
+                    .map(|action| Key::In(index.names.entity(action)))
+                    .collect(),
             };
+            // `in [a, a]`
+            actions.sort_unstable_by_key(|action| match action {
+                Key::In(entity) => *entity,
+                _ => 0,
+            });
+            actions.dedup();
             for action in actions {
-                index.actions.entry(action).or_default().put(policy, place);
+                let principals = index.actions.entry(action).or_default();
+                let resources = principals.entry(principal).or_default();
+                resources.entry(resource).or_default().push(place);
             }
         }
         index
     }
 
-    /// The places of all policies whose scope may hold this request, in order.
+    /// The places of all policies whose scope holds this request, in order.
     pub(super) fn find(&self, request: &Request, entities: &Entities) -> Places {
-        let (Some(principal), Some(action)) = (request.principal(), request.action()) else {
-            return Places::new();
+        let (Some(principal), Some(action), Some(resource)) =
+            (request.principal(), request.action(), request.resource())
+        else {
+            // Requests are made whole; of one that weren't, every policy could be about it.
+            return (0..self.policies).collect();
         };
-        let groups = entities.ancestors(action).into_iter().flatten();
-        let by_action = std::iter::once(action)
-            .chain(groups)
-            .filter_map(|action| self.actions.get(action));
+        let principals = self.names.keys(principal, entities);
+        let resources = self.names.keys(resource, entities);
         let mut found = Places::new();
-        for policies in by_action.chain([&self.any_action]) {
-            policies.collect(principal, entities, &mut found);
+        for action in self.names.keys(action, entities) {
+            let Some(by_principal) = self.actions.get(&action) else {
+                continue;
+            };
+            for by_resource in principals.iter().filter_map(|key| by_principal.get(key)) {
+                let places = resources.iter().filter_map(|key| by_resource.get(key));
+                found.extend(places.flatten());
+            }
         }
         found.sort_unstable();
+        // `action in [a, b]` holds an action that is in both twice.
         found.dedup();
         found
     }
-}
-
-impl ByPrincipal {
-    fn put(&mut self, policy: &Policy, place: usize) {
-        let places = match policy.principal_constraint() {
-            PrincipalConstraint::Any => &mut self.any,
-            PrincipalConstraint::Is(type_name) => self.types.entry(type_name).or_default(),
-            PrincipalConstraint::Eq(uid)
-            | PrincipalConstraint::In(uid)
-            | PrincipalConstraint::IsIn(_, uid) => self.entities.entry(uid).or_default(),
-        };
-        places.push(place);
-    }
-
-    fn collect(&self, principal: &EntityUid, entities: &Entities, found: &mut Places) {
-        found.extend(&self.any);
-        found.extend(self.types.get(principal.type_name()).into_iter().flatten());
-        if self.entities.is_empty() {
-            return;
-        }
-        let ancestors = entities.ancestors(principal).into_iter().flatten();
-        for uid in std::iter::once(principal).chain(ancestors) {
-            found.extend(self.entities.get(uid).into_iter().flatten());
-        }
-    }
-}
-
-/// Whether a request is in the scope of a policy: whether its conditions are looked at.
-pub(super) fn in_scope(policy: &Policy, request: &Request, entities: &Entities) -> bool {
-    let (Some(principal), Some(action), Some(resource)) =
-        (request.principal(), request.action(), request.resource())
-    else {
-        return true;
-    };
-    let within = |one: &EntityUid, of: &EntityUid| one == of || entities.is_ancestor_of(of, one);
-    let is = |one: &EntityUid, type_name: &EntityTypeName| one.type_name() == type_name;
-    let principal_fits = match policy.principal_constraint() {
-        PrincipalConstraint::Any => true,
-        PrincipalConstraint::Eq(uid) => *principal == uid,
-        PrincipalConstraint::In(uid) => within(principal, &uid),
-        PrincipalConstraint::Is(type_name) => is(principal, &type_name),
-        PrincipalConstraint::IsIn(type_name, uid) => is(principal, &type_name) && within(principal, &uid),
-    };
-    let action_fits = match policy.action_constraint() {
-        ActionConstraint::Any => true,
-        ActionConstraint::Eq(uid) => *action == uid,
-        ActionConstraint::In(uids) => uids.iter().any(|uid| within(action, uid)),
-    };
-    let resource_fits = match policy.resource_constraint() {
-        ResourceConstraint::Any => true,
-        ResourceConstraint::Eq(uid) => *resource == uid,
-        ResourceConstraint::In(uid) => within(resource, &uid),
-        ResourceConstraint::Is(type_name) => is(resource, &type_name),
-        ResourceConstraint::IsIn(type_name, uid) => is(resource, &type_name) && within(resource, &uid),
-    };
-    principal_fits && action_fits && resource_fits
 }

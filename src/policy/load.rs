@@ -1,9 +1,9 @@
 //! The files of a policy directory to a [`PolicySet`], or to everything that is wrong with them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use aws_lc_rs::digest;
-use cedar_policy::{EntityUid, PolicyId, Schema, ValidationMode, ValidationWarning, Validator};
+use cedar_policy::{EntityUid, PolicyId, Schema};
 
 use super::PolicySet;
 use super::actions;
@@ -11,10 +11,12 @@ use super::arguments;
 use super::declared::Declared;
 use super::entities::{Fixed, ToolEntity};
 use super::evaluate::Engine;
-use super::rules::{Rules, Written};
-use super::schema::{diagnostic, join};
+use super::kept::Kept;
+use super::rules::Rules;
+use super::schema::join;
 use super::standing;
 use super::suite::Report;
+use super::validate::{self, Finding};
 use crate::inventory::{Files, Inventory, Problem, Server};
 
 /// What plain Cedar needs to be asked the same: tests compare with it.
@@ -26,10 +28,17 @@ pub(super) struct Plain {
 }
 
 /// Loads and validates, without running the tests.
-pub(super) fn load(files: &Files, servers: &[Server]) -> Result<PolicySet, Vec<Problem>> {
+pub(super) fn load(files: &Files, servers: &[Server], kept: &mut Kept) -> Result<PolicySet, Vec<Problem>> {
+    kept.begin();
+    let loaded = load_with(files, servers, kept);
+    kept.end(loaded.is_err());
+    loaded
+}
+
+fn load_with(files: &Files, servers: &[Server], kept: &mut Kept) -> Result<PolicySet, Vec<Problem>> {
     let inventory = Inventory::from_files(files)?;
-    let schema = join(files, &inventory, servers).map_err(|problem| vec![problem])?;
-    let (declared, rules) = match (Declared::read(files, &schema), Rules::read(files)) {
+    let (schema, parts) = join(files, &inventory, servers).map_err(|problem| vec![problem])?;
+    let (declared, rules) = match (Declared::read(files, &schema), Rules::read(files, kept)) {
         (Ok(declared), Ok(rules)) => (declared, rules),
         (declared, rules) => {
             let problems = [declared.err(), rules.err()].into_iter().flatten().flatten();
@@ -38,22 +47,27 @@ pub(super) fn load(files: &Files, servers: &[Server]) -> Result<PolicySet, Vec<P
     };
     let mut warnings = actions::undeclared(&schema);
     warnings.extend(unclassified(&inventory));
+    warnings.extend(rules.warnings.iter().cloned());
     let mut problems = declared.check_groups(&inventory);
     problems.extend(rules.check_names(&declared, &inventory));
-    problems.extend(findings(files, &schema, &rules, &inventory, &mut warnings));
+    let misspelt = arguments::check(files, &rules, &schema, &inventory);
+    let found = validate::validate(&schema, parts, &rules, kept);
+    problems.extend(told(found, misspelt, &rules, &mut warnings));
     if !problems.is_empty() {
-        problems.sort_by(|a, b| (&a.file, a.span).cmp(&(&b.file, b.span)));
+        problems.sort_by(|a, b| (&a.file, a.span, &a.message).cmp(&(&b.file, b.span, &b.message)));
+        // What is wrong with a template is wrong with each of its links.
+        problems.dedup();
         return Err(problems);
     }
     let internal = |error: &dyn std::fmt::Display| vec![Problem::new(".", error.to_string())];
     let named = rules
-        .rules
+        .all
         .iter()
-        .flat_map(|rule| rule.reads.entities.iter().cloned())
+        .flat_map(|rule| rule.reads.looked_up.iter().cloned())
         .collect();
     let fixed = fixed(&schema, &declared, &named, &inventory).map_err(|error| internal(&error))?;
     Ok(PolicySet {
-        engine: Engine::new(rules.rules),
+        engine: Engine::new(rules.all),
         standings: standing::none(),
         fixed,
         inventory,
@@ -89,14 +103,12 @@ fn fixed(
 }
 
 /// What the validator and our own look at arguments find, each mistake told once.
-fn findings(
-    files: &Files,
-    schema: &Schema,
+fn told(
+    mut found: Vec<Finding>,
+    misspelt: Vec<(PolicyId, Problem)>,
     rules: &Rules,
-    inventory: &Inventory,
     warnings: &mut Vec<Problem>,
 ) -> Vec<Problem> {
-    let mut found = validate(schema, rules);
     let ill_typed: BTreeSet<PolicyId> = found
         .iter()
         .filter_map(|finding| match finding {
@@ -104,15 +116,23 @@ fn findings(
             _ => None,
         })
         .collect();
+    // What is wrong with a template is told there, not of each link.
+    let template = |id: &PolicyId| rules.linked.get(id).map(PolicyId::new);
+    let is_explained = |id: &PolicyId| template(id).is_some_and(|template| ill_typed.contains(&template));
     // Cedar tells of a misspelling, but behind `has` only that the policy is impossible: there, the place is better news.
-    let places = arguments::check(files, rules, schema, inventory);
-    let places: Vec<_> = places
+    let places: Vec<_> = misspelt
         .into_iter()
-        .filter(|(id, _)| !ill_typed.contains(id))
+        .filter(|(id, _)| !ill_typed.contains(id) && !is_explained(id))
+        .collect();
+    let misspelt: BTreeSet<PolicyId> = places
+        .iter()
+        .flat_map(|(id, _)| [Some(id.clone()), template(id)])
+        .flatten()
         .collect();
     found.retain(|finding| match finding {
-        Finding::Impossible(id, _) => !places.iter().any(|(explained, _)| explained == id),
-        _ => true,
+        Finding::Impossible(id, _) => !is_explained(id) && !misspelt.contains(id),
+        Finding::Error(id, _) => !is_explained(id),
+        Finding::Warning(_) => true,
     });
     let mut problems: Vec<Problem> = places.into_iter().map(|(_, problem)| problem).collect();
     for finding in found {
@@ -122,65 +142,6 @@ fn findings(
         }
     }
     problems
-}
-
-/// What Cedar's validator finds.
-enum Finding {
-    Error(PolicyId, Problem),
-    /// A policy that never applies: nobody writes one on purpose.
-    Impossible(PolicyId, Problem),
-    Warning(Problem),
-}
-
-fn validate(schema: &Schema, rules: &Rules) -> Vec<Finding> {
-    let mut set = cedar_policy::PolicySet::new();
-    for rule in &rules.rules {
-        if let Err(error) = set.add(rule.policy.clone()) {
-            let id = rule.policy.id().clone();
-            return vec![Finding::Error(id, Problem::new(".", error.to_string()))];
-        }
-    }
-    let result = Validator::new(schema.clone()).validate(&set, ValidationMode::Strict);
-    let errors = result.validation_errors().map(|error| {
-        let id = error.policy_id();
-        Finding::Error(id.clone(), located(&rules.places, id, error))
-    });
-    let warnings = result.validation_warnings().map(|warning| {
-        let id = warning.policy_id();
-        let problem = located(&rules.places, id, warning);
-        match warning {
-            ValidationWarning::ImpossiblePolicy(_) => {
-                let help = "an attribute behind `has` may be misspelt, or two conditions exclude each other";
-                Finding::Impossible(id.clone(), problem.help(help))
-            }
-            ValidationWarning::InvalidActionApplication(_) => {
-                let help = "no action of its scope applies to its principal and its resource";
-                Finding::Impossible(id.clone(), problem.help(help))
-            }
-            ValidationWarning::BidiCharsInString(_) | ValidationWarning::BidiCharsInIdentifier(_) => {
-                Finding::Error(id.clone(), problem.help("what is shown is not what is compared"))
-            }
-            _ => Finding::Warning(problem),
-        }
-    });
-    errors.chain(warnings).collect()
-}
-
-fn located(places: &HashMap<PolicyId, Written>, id: &PolicyId, error: &dyn miette::Diagnostic) -> Problem {
-    match places.get(id) {
-        None => Problem::new(".", error.to_string()),
-        Some(written) => {
-            let problem = diagnostic(&written.file, &written.source, error);
-            if problem.span.is_some() {
-                return problem;
-            }
-            Problem {
-                span: written.problem("", "").span,
-                source: Some(written.source.clone()),
-                ..problem
-            }
-        }
-    }
 }
 
 /// Tools of which nobody says what they do count as `execute`, which may not be what was meant.

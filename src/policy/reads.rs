@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use cedar_policy::pst::{BinaryOp, Clause, Expr, Literal, Var};
-use cedar_policy::{EntityUid, Policy};
+use cedar_policy::{EntityUid, Policy, Template};
 
 /// A place below `context`: `["arguments", "path"]`. The empty one is the whole context.
 pub(super) type Place = Vec<String>;
@@ -17,8 +17,12 @@ pub(super) struct Reads {
     places: BTreeSet<Place>,
     /// Entities that its conditions name, apart from its scope.
     pub(super) entities: BTreeSet<EntityUid>,
+    /// Those of them whose parents or attributes are looked up: not those that others are only in, or are compared with.
+    pub(super) looked_up: BTreeSet<EntityUid>,
     /// Places that are compared with a text.
     pub(super) compared: BTreeSet<(Place, String)>,
+    /// Whether its conditions look at the action.
+    pub(super) action: bool,
     /// Whether the conditions could be analysed.
     pub(super) analysed: bool,
 }
@@ -26,23 +30,41 @@ pub(super) struct Reads {
 impl Reads {
     /// Analyses a policy.
     pub(super) fn of(policy: &Policy) -> Self {
+        let mut reads = match policy.to_pst() {
+            Ok(tree) => Self::of_clauses(tree.body().clauses()),
+            Err(_) => Self::unanalysed(),
+        };
+        // What a condition names is looked up among the entities: an over-estimate is harmless.
+        if !reads.analysed {
+            reads.entities.extend(policy.entity_literals());
+            reads.looked_up.clone_from(&reads.entities);
+        }
+        reads
+    }
+
+    /// Analyses what all links of a template have in common: everything, if that could be analysed.
+    pub(super) fn of_template(template: &Template) -> Self {
+        match template.to_pst() {
+            Ok(tree) => Self::of_clauses(tree.clauses()),
+            Err(_) => Self::unanalysed(),
+        }
+    }
+
+    fn of_clauses<'a>(clauses: impl IntoIterator<Item = &'a Clause>) -> Self {
         let mut reads = Self {
             analysed: true,
             ..Self::default()
         };
-        match policy.to_pst() {
-            Ok(tree) => {
-                for clause in tree.body().clauses() {
-                    let (Clause::When(condition) | Clause::Unless(condition)) = clause;
-                    reads.walk(condition);
-                }
-            }
-            Err(_) => reads.everything(),
+        for clause in clauses {
+            let (Clause::When(condition) | Clause::Unless(condition)) = clause;
+            reads.walk(condition);
         }
-        // What a condition names is looked up among the entities: an over-estimate is harmless.
-        if !reads.analysed {
-            reads.entities.extend(policy.entity_literals());
-        }
+        reads
+    }
+
+    fn unanalysed() -> Self {
+        let mut reads = Self::default();
+        reads.everything();
         reads
     }
 
@@ -70,6 +92,7 @@ impl Reads {
 
     fn everything(&mut self) {
         self.analysed = false;
+        self.action = true;
         self.places.insert(Place::new());
     }
 
@@ -79,7 +102,8 @@ impl Reads {
             return;
         }
         match expr {
-            Expr::Literal(Literal::EntityUID(uid)) => self.name(uid),
+            Expr::Literal(Literal::EntityUID(uid)) => self.name(uid, true),
+            Expr::Var(Var::Action) => self.action = true,
             Expr::Literal(_) | Expr::Var(_) => {}
             Expr::UnaryOp { expr, .. }
             | Expr::GetAttr { expr, .. }
@@ -87,13 +111,25 @@ impl Reads {
             | Expr::Like { expr, .. } => self.walk(expr),
             Expr::BinaryOp { op, left, right } => {
                 self.comparison(*op, left, right);
-                self.walk(left);
-                self.walk(right);
+                match op {
+                    BinaryOp::In => {
+                        self.walk(left);
+                        self.walk_named(right);
+                    }
+                    BinaryOp::Eq | BinaryOp::NotEq => {
+                        self.walk_named(left);
+                        self.walk_named(right);
+                    }
+                    _ => {
+                        self.walk(left);
+                        self.walk(right);
+                    }
+                }
             }
             Expr::Is { expr, in_expr, .. } => {
                 self.walk(expr);
                 if let Some(within) = in_expr {
-                    self.walk(within);
+                    self.walk_named(within);
                 }
             }
             Expr::IfThenElse {
@@ -110,9 +146,21 @@ impl Reads {
         }
     }
 
-    fn name(&mut self, uid: &cedar_policy::pst::EntityUID) {
+    /// Walks what something is in or is compared with: an entity there, or a set of them, is named and not looked up.
+    fn walk_named(&mut self, expr: &Expr) {
+        match expr {
+            Expr::Literal(Literal::EntityUID(uid)) => self.name(uid, false),
+            Expr::Set(parts) => parts.iter().for_each(|part| self.walk_named(part)),
+            _ => self.walk(expr),
+        }
+    }
+
+    fn name(&mut self, uid: &cedar_policy::pst::EntityUID, looked_up: bool) {
         match entity_uid(uid) {
             Some(uid) => {
+                if looked_up {
+                    self.looked_up.insert(uid.clone());
+                }
                 self.entities.insert(uid);
             }
             None => self.everything(),
@@ -248,6 +296,29 @@ mod tests {
             found.compared.into_iter().collect::<Vec<_>>(),
             [at("a", "x"), at("a", "y"), at("b", "z")]
         );
+    }
+
+    #[test]
+    fn only_entities_whose_parents_or_attributes_matter_are_looked_up() {
+        for (condition, looked_up) in [
+            (r#"principal in Role::"a""#, ""),
+            (r#"principal in [Role::"a", Role::"b"]"#, ""),
+            (r#"principal is User in Role::"a""#, ""),
+            (r#"principal == User::"a" || resource != Tool::"b""#, ""),
+            (r#"Role::"a" in Role::"b""#, "a"),
+            (r#"Tool::"a".pinned"#, "a"),
+            (r#"Tool::"a" has pinned"#, "a"),
+            (r#"(if true then Tool::"a" else Tool::"b").pinned"#, "a b"),
+            (
+                r#"principal in (if Role::"a" in Role::"b" then Role::"c" else Role::"d")"#,
+                "a c d",
+            ),
+            (r#"[Role::"a"].contains(Role::"b")"#, "a b"),
+        ] {
+            let found = reads(condition).looked_up;
+            let ids: Vec<_> = found.iter().map(|uid| uid.id().unescaped()).collect();
+            assert_eq!(ids.join(" "), looked_up, "{condition}");
+        }
     }
 
     #[test]

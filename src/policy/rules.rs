@@ -1,79 +1,68 @@
-//! `*.cedar`: policies with what is known of each, checked beyond what Cedar's parser asks for.
+//! `*.cedar` and `links.json`: policies with what is known of each, checked beyond what Cedar's parser asks for.
+//!
+//! A file is read by itself and kept with its content: a reload reads only what changed. The link of a template is a policy
+//! like any other.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::str::FromStr as _;
 use std::sync::Arc;
 
-use cedar_policy::{EntityUid, Policy, PolicyId, PolicySet};
-use jiff::SignedDuration;
+use cedar_policy::{EntityUid, Policy, PolicyId, PolicySet, Template};
 
+use super::annotations;
 use super::bounds;
 use super::declared::{Declared, is_path, must_be_declared};
-use super::entities::StepUp;
 use super::evaluate::Rule;
+use super::kept::Kept;
+use super::links::{self, Linkable};
 use super::reads::Reads;
 use super::schema::diagnostic;
+use super::scope::Scope;
 use super::strays;
-use super::verdict::Fired;
+use super::written::Written;
 use crate::inventory::{Files, Inventory, Problem};
 
-/// What may be written over a policy.
-const ANNOTATIONS: [&str; 7] = ["id", "reason", "scope", "acr", "max_age", "shadow", "advice"];
 /// Policies of one directory.
 const MAX_POLICIES: usize = 50_000;
-/// Bytes of an `@id`: it travels in a header.
-const MAX_ID: usize = 128;
 
 /// All policies, and where each is written.
 #[derive(Debug, Default)]
 pub(super) struct Rules {
-    pub(super) rules: Vec<Rule>,
+    pub(super) all: Vec<Arc<Rule>>,
     pub(super) places: HashMap<PolicyId, Written>,
+    /// By their ids.
+    pub(super) templates: BTreeMap<String, Arc<Linkable>>,
+    /// The templates of links.
+    pub(super) linked: HashMap<PolicyId, String>,
+    /// What an author should look at.
+    pub(super) warnings: Vec<Problem>,
 }
 
-/// Where a policy is written.
-#[derive(Debug, Clone)]
-pub(super) struct Written {
-    pub(super) file: Arc<str>,
-    pub(super) source: Arc<str>,
-    start: usize,
-    length: usize,
-    line: usize,
-}
-
-/// Where a policy, or a condition of one, is written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Location {
-    /// The file, relative to the policy directory.
-    pub file: Arc<str>,
-    /// The line, from 1.
-    pub line: usize,
-}
-
-impl Written {
-    /// A problem where `needle` first stands in the policy, else at its beginning.
-    pub(super) fn problem(&self, message: impl Into<String>, needle: &str) -> Problem {
-        let end = self.start.saturating_add(self.length);
-        let text = self.source.get(self.start..end).unwrap_or_default();
-        let found = (!needle.is_empty()).then(|| text.find(needle)).flatten();
-        let first = text.find('\n').unwrap_or(text.len());
-        let (offset, length) = found.map_or((0, first), |at| (at, needle.len()));
-        Problem::new(&*self.file, message).at(&self.source, self.start.saturating_add(offset), length)
-    }
+/// What one file holds, or what is wrong with it.
+#[derive(Debug, Default)]
+pub(super) struct PolicyFile {
+    rules: Vec<(Arc<Rule>, Written)>,
+    templates: Vec<Arc<Linkable>>,
+    problems: Vec<Problem>,
 }
 
 impl Rules {
-    /// Reads every policy file.
-    pub(super) fn read(files: &Files) -> Result<Self, Vec<Problem>> {
+    /// Reads every policy file that isn't kept from an earlier reading.
+    pub(super) fn read(files: &Files, kept: &mut Kept) -> Result<Self, Vec<Problem>> {
         let mut rules = Self::default();
         let mut problems = strays::check(files);
         for path in files.under("", ".cedar") {
             match files.text(path) {
-                Ok(source) => rules.file(path, &source.unwrap_or_default(), &mut problems),
+                Ok(source) => {
+                    let source = source.unwrap_or_default();
+                    let file = kept.file(path, &source, || PolicyFile::read(path, &source));
+                    rules.add(&file, &mut problems);
+                }
                 Err(problem) => problems.push(problem),
             }
         }
-        if rules.rules.len() > MAX_POLICIES {
+        links::read(files, &mut rules, &mut problems);
+        if rules.all.len() > MAX_POLICIES {
             problems.push(Problem::new(".", format!("more than {MAX_POLICIES} policies")));
         }
         if problems.is_empty() {
@@ -83,41 +72,97 @@ impl Rules {
         }
     }
 
-    fn file(&mut self, path: &str, source: &Arc<str>, problems: &mut Vec<Problem>) {
-        if let Err(problem) = bounds::check(path, source) {
-            problems.push(problem);
-            return;
-        }
-        let set = match PolicySet::from_str(source) {
-            Ok(set) => set,
-            Err(errors) => {
-                problems.extend(errors.iter().map(|error| diagnostic(path, source, error)));
-                return;
+    fn add(&mut self, file: &PolicyFile, problems: &mut Vec<Problem>) {
+        problems.extend(file.problems.iter().cloned());
+        for template in &file.templates {
+            match self.is_taken(template.id(), &template.written, "@id") {
+                Some(taken) => problems.push(taken),
+                None => drop(
+                    self.templates
+                        .insert(template.id().to_owned(), Arc::clone(template)),
+                ),
             }
-        };
-        let file: Arc<str> = path.into();
-        if let Some(template) = set.templates().next() {
-            let slot = if template.to_string().contains("?principal") {
-                "?principal"
-            } else {
-                "?resource"
-            };
-            problems.push(
-                Problem::new(
-                    path,
-                    "policy templates are not supported: nothing here links them",
-                )
-                .at_text(source, slot)
-                .help("write the entity in the slot's place, one policy for each"),
-            );
-            return;
         }
+        for (rule, written) in &file.rules {
+            if let Some(taken) = self.rule(rule, written, "@id") {
+                problems.push(taken);
+            }
+        }
+    }
+
+    /// Takes a policy in, unless its id is taken.
+    pub(super) fn rule(&mut self, rule: &Arc<Rule>, written: &Written, needle: &str) -> Option<Problem> {
+        let taken = self.is_taken(&rule.shown.id, written, needle);
+        if taken.is_none() {
+            self.places.insert(rule.policy.id().clone(), written.clone());
+            self.all.push(Arc::clone(rule));
+        }
+        taken
+    }
+
+    fn is_taken(&self, id: &str, written: &Written, needle: &str) -> Option<Problem> {
+        let template = self.templates.get(id).map(|template| &*template.written);
+        let first = self.places.get(&PolicyId::new(id)).or(template)?;
+        let at = first.problem("", "@id").line_column().map_or(0, |(line, _)| line);
+        let problem = written.problem(format!("the `@id` `{id}` is taken"), needle);
+        Some(problem.help(format!("{}:{at} has it already", first.file)))
+    }
+
+    /// Entities that policies name and nobody declared.
+    pub(super) fn check_names(&self, declared: &Declared, inventory: &Inventory) -> Vec<Problem> {
+        let known = Known {
+            declared,
+            servers: inventory.iter().map(|server| server.name.as_str()).collect(),
+            tools: inventory
+                .iter()
+                .flat_map(|server| server.iter().map(|tool| tool.action.as_str()))
+                .collect(),
+        };
+        let mut problems = Vec::new();
+        for rule in &self.all {
+            let Some(written) = self.places.get(rule.policy.id()) else {
+                continue;
+            };
+            let mut named = rule.policy.entity_literals();
+            named.sort();
+            named.dedup();
+            problems.extend(named.iter().filter_map(|uid| known.lacks(uid, written)));
+        }
+        problems
+    }
+}
+
+impl PolicyFile {
+    fn read(path: &str, source: &Arc<str>) -> Self {
+        let mut file = Self::default();
+        if let Err(problem) = bounds::check(path, source) {
+            file.problems.push(problem);
+            return file;
+        }
+        match PolicySet::from_str(source) {
+            Ok(set) => file.statements(path, source, &set),
+            Err(errors) => {
+                let told = errors.iter().map(|error| diagnostic(path, source, error));
+                file.problems.extend(told);
+            }
+        }
+        file
+    }
+
+    fn statements(&mut self, path: &str, source: &Arc<str>, set: &PolicySet) {
         // `policy0`, `policy1` … in the order of the text.
-        let mut policies: Vec<&Policy> = set.policies().collect();
-        policies.sort_by_key(|policy| number(policy.id()));
+        let policies = set
+            .policies()
+            .map(|policy| (number(policy.id()), Statement::Policy(policy)));
+        let templates = set
+            .templates()
+            .map(|template| (number(template.id()), Statement::Template(template)));
+        let mut statements: Vec<(usize, Statement<'_>)> = policies.chain(templates).collect();
+        statements.sort_by_key(|(number, _)| *number);
+        let file: Arc<str> = path.into();
         let (mut cursor, mut line) = (0_usize, 1_usize);
-        for policy in policies {
-            let text = policy.to_cedar().unwrap_or_default();
+        for (_, statement) in statements {
+            let text = statement.text();
             let rest = source.get(cursor..).unwrap_or_default();
             let start = cursor.saturating_add(rest.find(&text).unwrap_or_default());
             let lines = |text: Option<&str>| text.unwrap_or_default().matches('\n').count();
@@ -128,161 +173,100 @@ impl Rules {
                 start,
                 length: text.len(),
                 line,
+                template: None,
             };
             cursor = start.saturating_add(text.len());
             line = line.saturating_add(lines(Some(&text)));
-            match self.rule(policy, &written) {
-                Ok(rule) => {
-                    self.places.insert(rule.policy.id().clone(), written);
-                    self.rules.push(rule);
+            let read = match statement {
+                Statement::Policy(policy) => {
+                    rule(policy, &written).map(|rule| self.rules.push((rule, written)))
                 }
-                Err(found) => problems.extend(found),
-            }
-        }
-    }
-
-    fn rule(&self, policy: &Policy, written: &Written) -> Result<Rule, Vec<Problem>> {
-        let mut problems: Vec<Problem> = policy
-            .annotations()
-            .filter(|(name, _)| !ANNOTATIONS.contains(name))
-            .map(|(name, _)| {
-                let problem = written.problem(format!("unknown annotation `@{name}`"), &format!("@{name}"));
-                let known = ANNOTATIONS.join(", @");
-                let suggested = problem.suggest(name, ANNOTATIONS);
-                if suggested.help.is_some() {
-                    suggested
-                } else {
-                    suggested.help(format!("known are @{known}"))
-                }
-            })
-            .collect();
-        let id = policy.annotation("id").unwrap_or_default();
-        if let Err(problem) = self.check_id(policy, id, written) {
-            problems.push(problem);
-        }
-        let max_age = policy.annotation("max_age").map(seconds);
-        let step = StepUp {
-            scopes: words(policy.annotation("scope")).map(str::to_owned).collect(),
-            acr: policy.annotation("acr").map(str::to_owned),
-            max_age: max_age.flatten(),
-        };
-        if max_age == Some(None) {
-            let problem = written.problem("`@max_age` is no time of at least a second", "@max_age");
-            problems.push(problem.help("write it like \"15m\", \"1h\" or \"90s\""));
-        }
-        if policy.annotation("scope").is_some() && step.scopes.is_empty() {
-            problems.push(written.problem("`@scope` names no scope", "@scope"));
-        }
-        if !problems.is_empty() {
-            return Err(problems);
-        }
-        let owned = |name: &str| policy.annotation(name).map(str::to_owned);
-        Ok(Rule {
-            policy: policy.new_id(PolicyId::new(id)),
-            shown: Arc::new(Fired {
-                id: id.to_owned(),
-                reason: owned("reason"),
-                advice: owned("advice"),
-            }),
-            reads: Reads::of(policy),
-            step,
-            shadow: policy.annotation("shadow").is_some(),
-            location: Location {
-                file: Arc::clone(&written.file),
-                line: written.line,
-            },
-        })
-    }
-
-    fn check_id(&self, policy: &Policy, id: &str, written: &Written) -> Result<(), Problem> {
-        if policy.annotation("id").is_none() {
-            let problem = written.problem("a policy without an `@id`", "");
-            return Err(problem.help("name it in the line before: @id(\"who-may-do-what\")"));
-        }
-        if id.is_empty() || id.len() > MAX_ID || id.chars().any(|one| one.is_control() || one == ',') {
-            let message = format!("an `@id` has 1 to {MAX_ID} bytes, without control characters and commas");
-            return Err(written.problem(message, "@id"));
-        }
-        match self.places.get(&PolicyId::new(id)) {
-            None => Ok(()),
-            Some(first) => {
-                let at = first.problem("", "@id").line_column().map_or(0, |(line, _)| line);
-                let problem = written.problem(format!("the `@id` `{id}` is taken"), "@id");
-                Err(problem.help(format!("{}:{at} has it already", first.file)))
-            }
-        }
-    }
-
-    /// Entities that policies name and nobody declared.
-    pub(super) fn check_names(&self, declared: &Declared, inventory: &Inventory) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        for rule in &self.rules {
-            let Some(written) = self.places.get(rule.policy.id()) else {
-                continue;
+                Statement::Template(template) => Linkable::read(template, text, written)
+                    .map(|template| self.templates.push(Arc::new(template))),
             };
-            let mut named = rule.policy.entity_literals();
-            named.sort();
-            named.dedup();
-            problems.extend(
-                named
-                    .iter()
-                    .filter_map(|uid| unknown(uid, written, declared, inventory)),
-            );
+            if let Err(problems) = read {
+                self.problems.extend(problems);
+            }
         }
-        problems
     }
 }
 
-fn unknown(
-    uid: &EntityUid,
-    written: &Written,
-    declared: &Declared,
-    inventory: &Inventory,
-) -> Option<Problem> {
-    let type_name = uid.type_name().to_string();
-    let id = uid.id().unescaped();
-    let problem = |message: String| written.problem(message, &uid.to_string());
-    match type_name.as_str() {
-        "WorkloadPath" if !is_path(id) => Some(problem(format!("`{id}` is no prefix of a SPIFFE ID"))),
-        "Server" => {
-            let known: Vec<&str> = inventory.iter().map(|server| server.name.as_str()).collect();
-            (!known.contains(&id))
-                .then(|| problem(format!("{uid}: there is no such server in tools/")).suggest(id, known))
+/// What a file is made of.
+enum Statement<'a> {
+    Policy(&'a Policy),
+    Template(&'a Template),
+}
+
+impl Statement<'_> {
+    fn text(&self) -> String {
+        match self {
+            Self::Policy(policy) => policy.to_cedar().unwrap_or_default(),
+            Self::Template(template) => template.to_cedar(),
         }
-        "Tool" => {
-            let known: Vec<&str> = inventory
-                .iter()
-                .flat_map(|server| server.iter().map(|tool| tool.action.as_str()))
-                .collect();
-            (!known.contains(&id))
-                .then(|| problem(format!("{uid}: there is no such tool in tools/")).suggest(id, known))
+    }
+}
+
+fn rule(policy: &Policy, written: &Written) -> Result<Arc<Rule>, Vec<Problem>> {
+    let notes = annotations::read(policy.annotations(), written)?;
+    Ok(Arc::new(Rule {
+        policy: policy.new_id(PolicyId::new(&notes.shown.id)),
+        scope: Scope::of(policy),
+        shown: notes.shown(),
+        reads: Reads::of(policy),
+        step: notes.step,
+        shadow: notes.shadow,
+        location: written.location(),
+    }))
+}
+
+/// What policies may name.
+struct Known<'a> {
+    declared: &'a Declared,
+    servers: HashSet<&'a str>,
+    tools: HashSet<&'a str>,
+}
+
+impl Known<'_> {
+    /// What is wrong with naming this entity, if anything is.
+    fn lacks(&self, uid: &EntityUid, written: &Written) -> Option<Problem> {
+        let type_name = uid.type_name().to_string();
+        let id = uid.id().unescaped();
+        let problem = |message: String| {
+            let needle = uid.to_string();
+            // In links.json an entity stands within a JSON text.
+            let needle = if written.template.is_some() && !written.text().contains(&needle) {
+                links::as_json(&needle)
+            } else {
+                needle
+            };
+            written.problem(message, &needle)
+        };
+        match type_name.as_str() {
+            "WorkloadPath" if !is_path(id) => Some(problem(format!("`{id}` is no prefix of a SPIFFE ID"))),
+            "Server" if !self.servers.contains(id) => {
+                let problem = problem(format!("{uid}: there is no such server in tools/"));
+                Some(problem.suggest(id, self.servers.iter().copied()))
+            }
+            "Tool" if !self.tools.contains(id) => {
+                let problem = problem(format!("{uid}: there is no such tool in tools/"));
+                Some(problem.suggest(id, self.tools.iter().copied()))
+            }
+            name if must_be_declared(name) && !self.declared.has(uid) => {
+                let problem = problem(format!("{uid} is not declared in entities.json"))
+                    .suggest(id, self.declared.ids(name));
+                Some(match problem.help {
+                    Some(_) => problem,
+                    None => problem.help(format!(
+                        "declare it: {{ \"uid\": {{ \"type\": \"{name}\", \"id\": … }}, … }}"
+                    )),
+                })
+            }
+            _ => None,
         }
-        name if must_be_declared(name) && !declared.has(uid) => {
-            let problem =
-                problem(format!("{uid} is not declared in entities.json")).suggest(id, declared.ids(name));
-            Some(match problem.help {
-                Some(_) => problem,
-                None => problem.help(format!(
-                    "declare it: {{ \"uid\": {{ \"type\": \"{name}\", \"id\": … }}, … }}"
-                )),
-            })
-        }
-        _ => None,
     }
 }
 
 fn number(id: &PolicyId) -> usize {
     let text: &str = id.as_ref();
     text.trim_start_matches("policy").parse().unwrap_or(usize::MAX)
-}
-
-/// A time such as `15m`, in whole seconds.
-fn seconds(text: &str) -> Option<u64> {
-    let time: SignedDuration = text.parse().ok()?;
-    u64::try_from(time.as_secs()).ok().filter(|seconds| *seconds > 0)
-}
-
-/// Scopes are separated by spaces (RFC 6749 §3.3).
-fn words(text: Option<&str>) -> impl Iterator<Item = &str> {
-    text.unwrap_or_default().split_ascii_whitespace()
 }

@@ -6,6 +6,7 @@ use cedar_policy::{Schema, SchemaFragment};
 use serde_json::Value;
 
 use super::bounds;
+use super::part::Parts;
 use crate::inventory::schema::Attributes;
 use crate::inventory::{Files, Inventory, Problem, Requirement, Server, ServerName};
 
@@ -14,10 +15,16 @@ pub(super) const BASE: &str = "base.cedarschema";
 /// The common type of the base schema that says what is known of every call.
 const CONTEXT: &str = "CallContext";
 
-/// Joins the base schema with the tools' actions.
-pub(super) fn join(files: &Files, inventory: &Inventory, servers: &[Server]) -> Result<Schema, Problem> {
-    let Parts { source, base, tools } = parts(files, inventory, servers)?;
-    Schema::from_schema_fragments([base, tools]).map_err(|error| diagnostic(BASE, &source, &error))
+/// Joins the base schema with the tools' actions. Also gives it in parts, where it can be had so.
+pub(super) fn join(
+    files: &Files,
+    inventory: &Inventory,
+    servers: &[Server],
+) -> Result<(Schema, Option<Parts>), Problem> {
+    let pieces = pieces(files, inventory, servers)?;
+    let schema = Schema::from_schema_fragments([pieces.base, pieces.tools])
+        .map_err(|error| diagnostic(BASE, &pieces.source, &error))?;
+    Ok((schema, Parts::of(pieces.base_json, pieces.tools_json)))
 }
 
 /// The whole schema as Cedar writes schemas: the base as it stands, and the actions made from the tools of a policy directory.
@@ -27,7 +34,9 @@ pub(super) fn join(files: &Files, inventory: &Inventory, servers: &[Server]) -> 
 /// What is wrong with the base schema or the tools.
 pub fn text(files: &Files, servers: &[Server]) -> Result<String, Vec<Problem>> {
     let inventory = Inventory::from_files(files)?;
-    let Parts { source, base, tools } = parts(files, &inventory, servers).map_err(|problem| vec![problem])?;
+    let Pieces {
+        source, base, tools, ..
+    } = pieces(files, &inventory, servers).map_err(|problem| vec![problem])?;
     let tools_text = tools
         .to_cedarschema()
         .map_err(|error| vec![Problem::new("tools", error.to_string())])?;
@@ -40,13 +49,15 @@ pub fn text(files: &Files, servers: &[Server]) -> Result<String, Vec<Problem>> {
 }
 
 /// The base, its text, and the actions of the tools.
-struct Parts {
+struct Pieces {
     source: Arc<str>,
     base: SchemaFragment,
+    base_json: Value,
     tools: SchemaFragment,
+    tools_json: Value,
 }
 
-fn parts(files: &Files, inventory: &Inventory, servers: &[Server]) -> Result<Parts, Problem> {
+fn pieces(files: &Files, inventory: &Inventory, servers: &[Server]) -> Result<Pieces, Problem> {
     let source = files.text(BASE)?.ok_or_else(|| {
         Problem::new(
             BASE,
@@ -65,10 +76,16 @@ fn parts(files: &Files, inventory: &Inventory, servers: &[Server]) -> Result<Par
         Problem::new(BASE, format!("there is no record type `{CONTEXT}`"))
             .help("it says what `context` holds for every call, and the tools' actions add `arguments` to it")
     })?;
-    let tools = inventory.schema_fragment(|server| required(known, server, servers));
-    let tools =
-        SchemaFragment::from_json_value(tools).map_err(|error| Problem::new("tools", error.to_string()))?;
-    Ok(Parts { source, base, tools })
+    let tools_json = inventory.schema_fragment(|server| required(known, server, servers));
+    let tools = SchemaFragment::from_json_value(tools_json.clone())
+        .map_err(|error| Problem::new("tools", error.to_string()))?;
+    Ok(Pieces {
+        source,
+        base,
+        base_json: declared,
+        tools,
+        tools_json,
+    })
 }
 
 /// The attributes of the type that contexts are of.

@@ -98,7 +98,7 @@ impl PolicySet {
             .fixed
             .store(&target.action)
             .ok_or_else(|| BuildError(format!("no action `{}` in the schema", target.action)))?;
-        let entities = fixed.clone().add_entities(added, None).map_err(build)?;
+        let mut entities = fixed.clone().add_entities(added, None).map_err(build)?;
         let mut needs = Needs::default();
         let mut standpoints = Vec::with_capacity(principals.len());
         for (principal, uid) in principals {
@@ -110,6 +110,9 @@ impl PolicySet {
                 uid,
                 candidates,
             });
+        }
+        for standpoint in &standpoints {
+            entities = self.fixed.with(entities, &standpoint.candidates.looked_up)?;
         }
         let mut standing = Standing {
             entities,

@@ -14,7 +14,7 @@ use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::{Notify, watch};
 
 use super::load::version;
-use super::{PolicySet, Settings};
+use super::{Kept, PolicySet, Settings};
 use crate::clock;
 use crate::inventory::{Files, Problem, Server};
 
@@ -31,12 +31,19 @@ pub struct PolicyStore {
     current: ArcSwap<PolicySet>,
     status: watch::Sender<Status>,
     /// Held while a directory is loaded: two loads at once would race for the last word.
-    loading: Mutex<Refused>,
+    loading: Mutex<Loading>,
 }
 
-/// The version of the directory that was refused last: it is not tried again until it changes.
+/// What one load leaves to the next.
 #[derive(Debug, Default)]
-struct Refused(Option<String>);
+struct Loading {
+    /// The version of the directory that was refused last: it is not tried again until it changes.
+    refused: Option<String>,
+    /// What is not read and validated again.
+    kept: Kept,
+    /// Sets that ruled and that somebody still asks: taking one apart takes time, which is not to be a call's.
+    retired: Vec<Arc<PolicySet>>,
+}
 
 /// What rules, since when, and whether the directory says something else that can't rule.
 #[derive(Debug, Clone)]
@@ -75,9 +82,14 @@ impl PolicyStore {
     /// Everything that is wrong with the directory: there is nothing that could rule instead.
     pub fn open(directory: &Path, servers: Vec<Server>, now: Timestamp) -> Result<Self, Vec<Problem>> {
         let files = stable(directory)?;
-        let set = PolicySet::load(&files, &servers)?;
+        let mut kept = Kept::default();
+        let set = PolicySet::reload(&files, &servers, &mut kept)?;
         warn(&set);
         let mut store = Self::of(set, now);
+        store.loading = Mutex::new(Loading {
+            kept,
+            ..Loading::default()
+        });
         directory.clone_into(&mut store.directory);
         store.servers = servers;
         Ok(store)
@@ -124,39 +136,42 @@ impl PolicyStore {
 
     /// Looks at the directory and loads it if it changed. Blocks.
     pub fn reload(&self, now: Timestamp) -> Reload {
-        let mut refused = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        loading.retired.retain(|set| Arc::strong_count(set) > 1);
         let files = match stable(&self.directory) {
             Ok(files) => files,
-            Err(problems) => return self.refuse(&mut refused, unreadable(&problems), problems, now),
+            Err(problems) => return self.refuse(&mut loading.refused, unreadable(&problems), problems, now),
         };
         let found = version(&files);
         let ruling = *self.status.borrow().version == *found;
         let told = self.status.borrow().last_error.is_none();
-        if ruling && told || refused.0.as_ref() == Some(&found) {
+        if ruling && told || loading.refused.as_ref() == Some(&found) {
             return Reload::Unchanged;
         }
         if ruling {
             // An edit that could not rule was taken back.
-            refused.0 = None;
+            loading.refused = None;
             self.status
                 .send_modify(|status| (status.last_error, status.last_attempt) = (None, now));
             tracing::info!(version = %found, "the policy directory is again the one that rules");
             return Reload::Unchanged;
         }
-        match PolicySet::load(&files, &self.servers) {
+        match PolicySet::reload(&files, &self.servers, &mut loading.kept) {
             Ok(set) => {
-                refused.0 = None;
-                self.swap(set, now);
+                loading.refused = None;
+                let retired = self.swap(set, now);
+                loading.retired.extend(retired);
                 Reload::Loaded
             }
-            Err(problems) => self.refuse(&mut refused, found, problems, now),
+            Err(problems) => self.refuse(&mut loading.refused, found, problems, now),
         }
     }
 
-    fn swap(&self, set: PolicySet, now: Timestamp) {
+    /// Lets a set rule. The one that ruled is given back while somebody still asks it, and is gone otherwise.
+    fn swap(&self, set: PolicySet, now: Timestamp) -> Option<Arc<PolicySet>> {
         warn(&set);
         let set = Arc::new(set);
-        self.current.store(Arc::clone(&set));
+        let retired = self.current.swap(Arc::clone(&set));
         tracing::info!(
             version = set.version(),
             policies = set.len(),
@@ -169,13 +184,20 @@ impl PolicyStore {
             (status.loaded_at, status.last_attempt, status.last_error) = (now, now, None);
             status.loads = status.loads.saturating_add(1);
         });
+        (Arc::strong_count(&retired) > 1).then_some(retired)
     }
 
-    fn refuse(&self, refused: &mut Refused, found: String, problems: Vec<Problem>, now: Timestamp) -> Reload {
-        if refused.0.as_ref() == Some(&found) {
+    fn refuse(
+        &self,
+        refused: &mut Option<String>,
+        found: String,
+        problems: Vec<Problem>,
+        now: Timestamp,
+    ) -> Reload {
+        if refused.as_ref() == Some(&found) {
             return Reload::Unchanged;
         }
-        refused.0 = Some(found);
+        *refused = Some(found);
         let first = problems.first().map(ToString::to_string).unwrap_or_default();
         let ruling = self.current();
         tracing::error!(

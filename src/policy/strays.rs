@@ -3,7 +3,7 @@
 use crate::inventory::{Files, Problem};
 
 /// What stands in the directory itself, beside the policies.
-const KNOWN: [&str; 2] = ["base.cedarschema", "entities.json"];
+const KNOWN: [&str; 3] = ["base.cedarschema", "entities.json", "links.json"];
 const FOLDERS: [&str; 3] = ["tools", "tests", "invariants"];
 
 /// Every file that rules nothing, tests nothing and describes nothing.

@@ -3,8 +3,13 @@
 mod actions;
 mod asking;
 mod differential;
+mod findings;
+#[path = "../../examples/bench/grown.rs"]
+mod grown;
 mod hostile;
+mod linking;
 mod loading;
+mod many;
 mod plain;
 mod reloading;
 mod traces;

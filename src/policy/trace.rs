@@ -10,10 +10,10 @@ use cedar_policy::{Authorizer, Effect, Entities, PolicySet as Policies, Request}
 use super::conditions::{Condition, Conditions, Part};
 use super::entities::{StepUp, build};
 use super::evaluate::Rule;
-use super::rules::Location;
 use super::standing::Standpoint;
 use super::target::Target;
 use super::verdict::{Fired, Verdict};
+use super::written::Location;
 use super::{AskError, PolicySet, Question};
 
 /// Why a call is decided as it is.

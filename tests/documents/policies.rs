@@ -56,6 +56,9 @@ fn section(snippets: &[&Snippet]) {
     for (number, snippet) in snippets.iter().enumerate() {
         files.push(match snippet.language.as_str() {
             "cedar" => (format!("snippet-{number}.cedar"), snippet.text.clone()),
+            "json" if snippet.text.contains("\"template_id\"") => {
+                ("links.json".to_owned(), snippet.text.clone())
+            }
             "json" => ("entities.json".to_owned(), entities(snippet)),
             _ => (format!("tests/snippet-{number}.yaml"), snippet.text.clone()),
         });

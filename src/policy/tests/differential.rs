@@ -115,7 +115,7 @@ fn numbered(policies: impl Iterator<Item = String>) -> String {
 
 /// The policies that the validator takes: a scope that nothing is in, or arguments that a tool doesn't have, are errors.
 static SOUND: LazyLock<HashSet<String>> = LazyLock::new(|| {
-    let mut sound = all();
+    let mut sound = all_bodies();
     loop {
         let numbered = numbered(sound.iter().map(|body| format!("permit {body}")));
         let Err(problems) = PolicySet::load(&only(&numbered), &[]) else {
@@ -137,7 +137,7 @@ static SOUND: LazyLock<HashSet<String>> = LazyLock::new(|| {
 });
 
 /// Every scope with every condition.
-fn all() -> Vec<String> {
+pub(super) fn all_bodies() -> Vec<String> {
     let mut all = Vec::new();
     for principal in PRINCIPALS {
         for action in ACTIONS {

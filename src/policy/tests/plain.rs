@@ -121,6 +121,7 @@ fn with_any_arguments(
     ] {
         let request = request(set, question, action, id, None);
         let candidates = set.engine.candidates(&request, &store).unwrap();
+        let store = fixed.with(store.clone(), &candidates.looked_up).unwrap();
         verdicts.push(set.engine.evaluate(kind, &request, &store, &candidates));
     }
     Ok(verdicts)
