@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::identity::{Caller, IdentityError, Nonce};
 use crate::inventory::{HeaderError, RouteError, Server};
 use crate::mcp;
-use crate::policy::{AskError, Fired, Missing, Outcome, Verdict};
+use crate::policy::{AskError, Fired, Missing, Outcome, Remedy, Verdict};
 
 pub mod reason;
 mod reasons_of;
@@ -81,6 +81,8 @@ pub enum Denial {
         verdicts: Vec<Verdict>,
         /// The scopes or the stronger login with which they would have allowed it; `None` if neither would do.
         missing: Option<Missing>,
+        /// What else the caller could change, as far as they may know it.
+        remedies: Vec<Remedy>,
     },
     /// A method that the message's version doesn't know, and no policy allows.
     UnknownMethod {
@@ -109,6 +111,8 @@ pub struct Asked {
     pub may_know: bool,
     /// The scopes or the stronger login with which they would have allowed it.
     pub missing: Option<Missing>,
+    /// What else the caller could change, as far as they may know it.
+    pub remedies: Vec<Remedy>,
 }
 
 /// Decides on a request from what the policies say of each of its calls, in order.
@@ -143,6 +147,7 @@ enum Refused {
     Denied {
         verdicts: Vec<Verdict>,
         missing: Option<Missing>,
+        remedies: Vec<Remedy>,
     },
 }
 
@@ -158,6 +163,7 @@ fn permitted(asked: Asked, principals: usize) -> Result<Vec<Verdict>, Refused> {
     Err(Refused::Denied {
         verdicts,
         missing: asked.missing,
+        remedies: asked.remedies,
     })
 }
 
@@ -175,10 +181,15 @@ impl Refused {
                     verdicts,
                 }
             }
-            Self::Denied { verdicts, missing } => Denial::Policy {
+            Self::Denied {
+                verdicts,
+                missing,
+                remedies,
+            } => Denial::Policy {
                 call: index,
                 verdicts,
                 missing,
+                remedies,
             },
         }
     }
@@ -218,6 +229,15 @@ impl Denial {
         match self {
             Self::Policy { missing, .. } => missing.as_ref(),
             _ => None,
+        }
+    }
+
+    /// What else the caller could change; one of several is enough.
+    #[must_use]
+    pub fn remedies(&self) -> &[Remedy] {
+        match self {
+            Self::Policy { remedies, .. } => remedies,
+            _ => &[],
         }
     }
 

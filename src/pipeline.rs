@@ -17,7 +17,7 @@ use crate::clock;
 use crate::decide::{self, Asked, Decision, Denial, Permit, Reason};
 use crate::exchange::{Decider, Exchange, Gateway, Reply};
 use crate::identity::Verifier;
-use crate::inventory::{Routes, Server};
+use crate::inventory::{Disclosure, Routes, Server};
 use crate::mcp::{self, Message, Operation};
 use crate::policy::{PolicySet, PolicyStore, Question, Verdict};
 use crate::respond;
@@ -185,10 +185,17 @@ fn ask(policies: &PolicySet, server: &Server, message: &Message, case: &Case<'_>
         let denied = verdicts
             .as_ref()
             .is_ok_and(|verdicts| !verdicts.iter().all(Verdict::allows));
+        let told = denied && !std::mem::replace(&mut denied_before, true);
+        let missing = told.then(|| policies.missing(&question)).flatten();
+        let remedies = match &verdicts {
+            Ok(verdicts) if told && missing.is_none() && server.disclosure >= Disclosure::Conditions => {
+                policies.remedies(&question, verdicts)
+            }
+            _ => Vec::new(),
+        };
         Asked {
-            missing: (denied && !std::mem::replace(&mut denied_before, true))
-                .then(|| policies.missing(&question))
-                .flatten(),
+            missing,
+            remedies,
             may_know: verdicts.is_ok() || policies.may_know(&question),
             verdicts,
         }

@@ -16,6 +16,7 @@ mod context;
 mod declared;
 mod entities;
 mod evaluate;
+mod explain;
 mod index;
 mod kept;
 mod knowledge;
@@ -44,8 +45,9 @@ pub mod verdict;
 mod written;
 
 pub use ask::{AskError, PolicySet};
-pub use conditions::Condition;
+pub use conditions::{Compared, Condition, Relation, Said, Subject, Value};
 pub use entities::{BuildError, StepUp};
+pub use explain::{Beside, Explanation, Remedy};
 pub use kept::{Kept, Work};
 pub use question::Question;
 pub use recorded::{Answer, Line, NoLine, Recorded, Unasked};

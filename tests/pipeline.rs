@@ -286,6 +286,38 @@ async fn whether_a_tool_exists_is_told_only_to_who_may_know() {
 }
 
 #[tokio::test]
+async fn each_level_of_disclosure_tells_what_it_promises_and_no_more() {
+    let reason = "Only administrators may query more than 100 rows at once";
+    let remedy = "limit is 500, at most 100 is allowed";
+    for (level, reasons, remedies) in [
+        ("minimal", Value::Null, Value::Null),
+        ("reasons", json!([reason]), Value::Null),
+        ("conditions", json!([reason]), json!([[remedy]])),
+    ] {
+        for denials in ["jsonrpc", "tool_result"] {
+            let house = house(&format!(", disclosure: {level}, denials: {denials}")).await;
+            let large = call("db_read", &json!({"sql": "select 1", "limit": 500}));
+            let (_, body) = answer(house.ask("mcp-developer", TRUSTED, &large).await);
+            let text = body.to_string();
+            assert_eq!(text.contains(reason), level != "minimal", "{body}");
+            assert_eq!(text.contains(remedy), level == "conditions", "{body}");
+            assert!(!text.contains("mcp-admin"), "{body}");
+            if denials == "jsonrpc" {
+                let data = &body["error"]["data"];
+                assert_eq!(
+                    (&data["reasons"], &data["remedies"]),
+                    (&reasons, &remedies),
+                    "{level}"
+                );
+            }
+            // Whom nothing permits learns nothing of what is forbidden.
+            let (_, stranger) = answer(house.ask("nobody", TRUSTED, &large).await);
+            assert!(!stranger.to_string().contains(remedy), "{stranger}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn one_denied_call_denies_its_batch_and_each_call_is_recorded() {
     let house = house("").await;
     let mut hidden = call("shell_admin", &json!({"pid": 4242}));

@@ -135,6 +135,7 @@ impl Warm {
             verdicts,
             may_know: true,
             missing: None,
+            remedies: Vec::new(),
         };
         decide::decide(
             &self.server,

@@ -95,8 +95,8 @@ pub enum Denials {
     Http,
 }
 
-/// How much of the why a caller is told.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// How much of the why a caller is told, each level more than the one before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Disclosure {
     /// The reason's code and the decision id.
@@ -104,6 +104,9 @@ pub enum Disclosure {
     /// Also the `@reason` of the policies that forbade it. Never a policy's text.
     #[default]
     Reasons,
+    /// Also what the caller could change in the call or in how they logged in, with the values met and needed, where that would do: values that
+    /// the policies in whose scope the call is compare with.
+    Conditions,
 }
 
 fn both() -> Vec<Requirement> {

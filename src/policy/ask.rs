@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use cedar_policy::{Context, Entities};
 
+use super::conditions::Known;
 use super::context::context;
 use super::entities::{BuildError, Fixed, StepUp, build, uid};
 use super::evaluate::Engine;
@@ -24,6 +25,8 @@ pub struct PolicySet {
     pub(super) version: String,
     pub(super) warnings: Vec<Problem>,
     pub(super) report: suite::Report,
+    /// For explanations.
+    pub(super) conditions: Known,
     #[cfg(test)]
     pub(super) plain: load::Plain,
 }

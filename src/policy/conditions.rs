@@ -9,12 +9,34 @@ use std::str::FromStr as _;
 use std::sync::Arc;
 
 use cedar_policy::pst::{BinaryOp, Clause, Expr};
-use cedar_policy::{Entities, EvalResult, Expression, Policy, Request, eval_expression};
+use cedar_policy::{Entities, EvalResult, Expression, Policy, PolicyId, Request, eval_expression};
+use quick_cache::sync::Cache;
 
+use self::claim::Claim;
 use self::source::Joined;
+use super::evaluate::Rule;
 use super::written::Location;
 
+mod claim;
+mod said;
 mod source;
+mod subject;
+mod value;
+
+pub use said::{Compared, Relation, Said};
+pub use subject::Subject;
+pub use value::Value;
+
+/// Conditions of policies that were asked for, by the policies' ids.
+pub(super) type Known = Cache<PolicyId, Arc<Conditions>>;
+
+/// So many policies' conditions are kept: each takes some kilobytes.
+const KEPT: usize = 256;
+
+/// None is known yet.
+pub(super) fn none() -> Known {
+    Cache::new(KEPT)
+}
 
 /// The conditions of one policy.
 #[derive(Debug, Default)]
@@ -27,6 +49,10 @@ pub(super) struct Conditions {
 pub(super) struct Part {
     pub(super) written: Arc<Condition>,
     probe: Probe,
+    /// What it needs to hold.
+    needs: Claim,
+    /// What it would take for it not to.
+    lifts: Claim,
 }
 
 /// A condition as it is written.
@@ -45,10 +71,22 @@ pub struct Condition {
 pub(super) struct Probe(Option<Expression>);
 
 impl Conditions {
-    /// The conditions of a policy that stands there. Of one that can't be analysed there are none.
-    pub(super) fn of(policy: &Policy, at: &Location) -> Self {
+    /// Those of a rule: kept, because whoever is denied once is denied again.
+    pub(super) fn known(known: &Known, rule: &Rule) -> Arc<Self> {
+        let id = rule.policy.id();
+        if let Some(conditions) = known.get(id) {
+            return conditions;
+        }
+        let conditions = Arc::new(Self::of(&rule.policy, &rule.location));
+        known.insert(id.clone(), Arc::clone(&conditions));
+        conditions
+    }
+
+    /// The conditions of a policy that stands there. One that can't be analysed has a single one, of which nothing can be told.
+    fn of(policy: &Policy, at: &Location) -> Self {
         let Ok(tree) = policy.to_pst() else {
-            return Self::default();
+            let parts = vec![Part::opaque(at.line)];
+            return Self { parts };
         };
         let text = policy.to_cedar().unwrap_or_default();
         let places = source::clauses(&text);
@@ -89,6 +127,8 @@ fn of_clause(clause: &Clause, text: &str, place: Option<&Range<usize>>, line: us
                 line: line_of(start),
             }),
             probe: Probe::new(&expr),
+            needs: Claim::of(&expr, !unless),
+            lifts: Claim::of(&expr, unless),
         }
     });
     parts.collect()
@@ -121,6 +161,19 @@ fn cut(expr: &Arc<Expr>, unless: bool, operands: &mut Vec<Arc<Expr>>) {
 }
 
 impl Part {
+    fn opaque(line: usize) -> Self {
+        Self {
+            written: Arc::new(Condition {
+                text: "conditions that can't be looked at one by one".to_owned(),
+                unless: false,
+                line,
+            }),
+            probe: Probe(None),
+            needs: Claim::Opaque,
+            lifts: Claim::Opaque,
+        }
+    }
+
     /// Whether the condition holds.
     ///
     /// # Errors
@@ -130,6 +183,18 @@ impl Part {
             EvalResult::Bool(is) => Ok(is != self.written.unless),
             _ => Err("it is neither true nor false".to_owned()),
         }
+    }
+}
+
+impl Part {
+    /// What it needs to hold, with the values that a request brings.
+    pub(super) fn needs(&self, request: &Request, entities: &Entities) -> Said {
+        self.needs.said(request, entities)
+    }
+
+    /// What it would take for it not to hold.
+    pub(super) fn lifts(&self, request: &Request, entities: &Entities) -> Said {
+        self.lifts.said(request, entities)
     }
 }
 

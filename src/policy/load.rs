@@ -8,6 +8,7 @@ use cedar_policy::{EntityUid, PolicyId, Schema};
 use super::PolicySet;
 use super::actions;
 use super::arguments;
+use super::conditions;
 use super::declared::Declared;
 use super::entities::{Fixed, ToolEntity};
 use super::evaluate::Engine;
@@ -74,6 +75,7 @@ fn load_with(files: &Files, servers: &[Server], kept: &mut Kept) -> Result<Polic
         version: version(files),
         warnings,
         report: Report::default(),
+        conditions: conditions::none(),
         #[cfg(test)]
         plain: Plain {
             schema,

@@ -3,6 +3,7 @@
 mod actions;
 mod asking;
 mod differential;
+mod explaining;
 mod findings;
 #[path = "../../examples/bench/grown.rs"]
 mod grown;

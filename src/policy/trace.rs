@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use cedar_policy::{Authorizer, Effect, Entities, PolicySet as Policies, Request};
 
-use super::conditions::{Condition, Conditions, Part};
+use super::conditions::{Condition, Conditions, Known, Part, Said};
 use super::entities::{StepUp, build};
 use super::evaluate::Rule;
 use super::standing::Standpoint;
@@ -84,6 +84,10 @@ pub struct Looked {
     pub reached: bool,
     /// Whether it holds: of an `unless`, whether what is written there is false.
     pub truth: Truth,
+    /// What it needs to hold, with the values met.
+    pub needs: Said,
+    /// What it would take for it not to hold.
+    pub lifts: Said,
 }
 
 /// Whether a condition holds.
@@ -111,12 +115,22 @@ impl PolicySet {
     /// # Errors
     /// Why there is no verdict.
     pub fn trace(&self, question: &Question<'_>) -> Result<Trace, AskError> {
-        let verdicts = self.ask(question)?;
-        let mut targets = Vec::new();
-        for target in self.targets(question)? {
-            targets.push(self.trace_target(question, &target)?);
-        }
-        Ok(Trace { verdicts, targets })
+        Self::identified(question)?;
+        self.trace_of(question, &self.targets(question)?)
+    }
+
+    /// Why what is asked for of these targets is decided as it is.
+    pub(super) fn trace_of(
+        &self,
+        question: &Question<'_>,
+        targets: &[Target<'_>],
+    ) -> Result<Trace, AskError> {
+        let verdicts = self.ask_of(question, targets, &StepUp::default())?;
+        let targets = targets.iter().map(|target| self.trace_target(question, target));
+        Ok(Trace {
+            verdicts,
+            targets: targets.collect::<Result<_, AskError>>()?,
+        })
     }
 
     /// Where a policy is written.
@@ -129,9 +143,9 @@ impl PolicySet {
     #[must_use]
     pub fn conditions(&self, id: &str) -> Vec<Arc<Condition>> {
         let rule = self.engine.named(id);
-        let parts = rule.map(|rule| Conditions::of(&rule.policy, &rule.location).parts);
-        let parts = parts.unwrap_or_default().into_iter();
-        parts.map(|part| part.written).collect()
+        let known = rule.map(|rule| Conditions::known(&self.conditions, rule));
+        let parts = known.iter().flat_map(|conditions| &conditions.parts);
+        parts.map(|part| Arc::clone(&part.written)).collect()
     }
 
     fn trace_target(&self, question: &Question<'_>, target: &Target<'_>) -> Result<OfTarget, AskError> {
@@ -157,7 +171,7 @@ impl PolicySet {
     ) -> Result<OfPrincipal, AskError> {
         let (principal, candidates) = (standpoint.principal, &standpoint.candidates);
         let met = self.engine.met(candidates);
-        let policies = met.map(|rule| looked_at(rule, request, entities));
+        let policies = met.map(|rule| looked_at(&self.conditions, rule, request, entities));
         Ok(OfPrincipal {
             id: standpoint.uid.to_string(),
             verdict: self.engine.evaluate(principal, request, entities, candidates),
@@ -166,8 +180,8 @@ impl PolicySet {
     }
 }
 
-fn looked_at(rule: &Rule, request: &Request, entities: &Entities) -> Result<Met, AskError> {
-    let conditions = Conditions::of(&rule.policy, &rule.location);
+fn looked_at(known: &Known, rule: &Rule, request: &Request, entities: &Entities) -> Result<Met, AskError> {
+    let conditions = Conditions::known(known, rule);
     Ok(Met {
         policy: Arc::clone(&rule.shown),
         effect: rule.policy.effect(),
@@ -206,6 +220,8 @@ fn looked(parts: &[Part], request: &Request, entities: &Entities) -> Vec<Looked>
             condition: Arc::clone(&part.written),
             reached,
             truth,
+            needs: part.needs(request, entities),
+            lifts: part.lifts(request, entities),
         });
         reached = reached && holds;
     }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::decide::{Denial, Reason};
 use crate::inventory::{Denials, Disclosure};
 use crate::mcp::{Call, Id, Operation, Payload, Version};
-use crate::policy::Outcome;
+use crate::policy::{Outcome, Remedy};
 
 use super::shape::Shape;
 use super::{About, echoed};
@@ -114,8 +114,12 @@ fn message(denial: &Denial, about: &About<'_>) -> String {
     let told = denial
         .detail()
         .unwrap_or_else(|| denial.told().meaning().to_owned());
-    match reasons(denial, about).first() {
+    let told = match reasons(denial, about).first() {
         Some(reason) => format!("{told}: {reason}"),
+        None => told,
+    };
+    match remedies(denial, about).first() {
+        Some(remedy) => format!("{told} ({})", remedy.0.join("; ")),
         None => told,
     }
 }
@@ -127,6 +131,11 @@ fn data(denial: &Denial, about: &About<'_>) -> Value {
     let reasons = reasons(denial, about);
     if !reasons.is_empty() {
         data.insert("reasons".to_owned(), json!(reasons));
+    }
+    let remedies = remedies(denial, about);
+    if !remedies.is_empty() {
+        let remedies: Vec<&[String]> = remedies.iter().map(|remedy| remedy.0.as_slice()).collect();
+        data.insert("remedies".to_owned(), json!(remedies));
     }
     if let Some(argument) = denial.argument() {
         data.insert("argument".to_owned(), json!(argument));
@@ -147,7 +156,7 @@ fn data(denial: &Denial, about: &About<'_>) -> Value {
 
 /// The `@reason`s of the policies that forbade the call, as far as the server discloses them.
 fn reasons<'a>(denial: &'a Denial, about: &About<'_>) -> Vec<&'a str> {
-    if about.server.map(|server| server.disclosure) != Some(Disclosure::Reasons) {
+    if !discloses(about, Disclosure::Reasons) {
         return Vec::new();
     }
     let forbidding = denial
@@ -165,4 +174,17 @@ fn reasons<'a>(denial: &'a Denial, about: &About<'_>) -> Vec<&'a str> {
         }
     }
     reasons
+}
+
+/// What the caller could change, as far as the server discloses it; one of several is enough.
+fn remedies<'a>(denial: &'a Denial, about: &About<'_>) -> &'a [Remedy] {
+    if discloses(about, Disclosure::Conditions) {
+        denial.remedies()
+    } else {
+        &[]
+    }
+}
+
+fn discloses(about: &About<'_>, level: Disclosure) -> bool {
+    about.server.is_some_and(|server| server.disclosure >= level)
 }

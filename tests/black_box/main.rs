@@ -21,6 +21,7 @@ mod challenges;
 mod conformance;
 mod delegation;
 mod demo;
+mod disclosure;
 mod envoy_config;
 mod faults;
 mod inspector;

@@ -12,7 +12,7 @@ use crate::policy::context::Needs;
 use crate::policy::entities::StepUp;
 use crate::policy::evaluate::Rule;
 use crate::policy::target::Target;
-use crate::policy::{AskError, PolicySet, Question, Verdict, code};
+use crate::policy::{AskError, Explanation, PolicySet, Question, Verdict, code};
 
 /// What a question comes to.
 pub type Answer = Result<Vec<Verdict>, AskError>;
@@ -33,14 +33,31 @@ impl PolicySet {
     /// The record doesn't hold what they read.
     pub fn ask_again(&self, recorded: &Recorded, server: &Server) -> Result<Answer, Unasked> {
         let question = recorded.question(server);
-        match self.again(recorded, &question) {
-            Ok(answer) => Ok(Ok(answer)),
-            Err(No::Answer(error)) => Ok(Err(error)),
-            Err(No::Question(why)) => Err(why),
-        }
+        let targets = self.targets_again(recorded, &question);
+        said(targets.and_then(|targets| Ok(self.ask_of(&question, &targets, &StepUp::default())?)))
     }
 
-    fn again(&self, recorded: &Recorded, question: &Question<'_>) -> Result<Vec<Verdict>, No> {
+    /// Why these policies say so of a recorded call. Shadow policies are left out: they may read what the record doesn't hold.
+    ///
+    /// # Errors
+    /// The record doesn't hold what they read.
+    pub fn explain_again(
+        &self,
+        recorded: &Recorded,
+        server: &Server,
+    ) -> Result<Result<Explanation, AskError>, Unasked> {
+        let question = recorded.question(server);
+        let targets = self.targets_again(recorded, &question);
+        let explained = targets.and_then(|targets| Ok(self.explain_of(&question, &targets)?));
+        said(explained.map(Explanation::without_shadows))
+    }
+
+    /// What is asked for, if the record holds all that the policies in reach read.
+    fn targets_again<'a>(
+        &'a self,
+        recorded: &'a Recorded,
+        question: &Question<'a>,
+    ) -> Result<Vec<Target<'a>>, No> {
         Self::identified(question)?;
         let targets = match &question.call.operation {
             Operation::ToolsCall { tool, arguments } if !recorded.has_arguments() => {
@@ -56,7 +73,7 @@ impl PolicySet {
                 .map(|standpoint| &*standpoint.candidates);
             recorded.suffices(&self.engine.ruling(candidates))?;
         }
-        Ok(self.ask_of(question, &targets, &StepUp::default())?)
+        Ok(targets)
     }
 
     /// A tool with those arguments that are in the record: the call was let through with all of them, so they fit.
@@ -83,6 +100,14 @@ impl PolicySet {
             arguments: Some((tool, arguments)),
             ..self.call_of(tool)
         })
+    }
+}
+
+fn said<T>(found: Result<T, No>) -> Result<Result<T, AskError>, Unasked> {
+    match found {
+        Ok(answer) => Ok(Ok(answer)),
+        Err(No::Answer(error)) => Ok(Err(error)),
+        Err(No::Question(why)) => Err(why),
     }
 }
 
