@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 use std::str::FromStr as _;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use cedar_policy::pst::{BinaryOp, Clause, Expr};
 use cedar_policy::{Entities, EvalResult, Expression, Policy, PolicyId, Request, eval_expression};
@@ -48,11 +48,13 @@ pub(super) struct Conditions {
 #[derive(Debug)]
 pub(super) struct Part {
     pub(super) written: Arc<Condition>,
-    probe: Probe,
+    /// What is written there; `None` if it can't be looked at.
+    expr: Option<Arc<Expr>>,
+    probe: OnceLock<Probe>,
     /// What it needs to hold.
-    needs: Claim,
+    needs: OnceLock<Claim>,
     /// What it would take for it not to.
-    lifts: Claim,
+    lifts: OnceLock<Claim>,
 }
 
 /// A condition as it is written.
@@ -83,7 +85,7 @@ impl Conditions {
     }
 
     /// The conditions of a policy that stands there. One that can't be analysed has a single one, of which nothing can be told.
-    fn of(policy: &Policy, at: &Location) -> Self {
+    pub(super) fn of(policy: &Policy, at: &Location) -> Self {
         let Ok(tree) = policy.to_pst() else {
             let parts = vec![Part::opaque(at.line)];
             return Self { parts };
@@ -120,16 +122,8 @@ fn of_clause(clause: &Clause, text: &str, place: Option<&Range<usize>>, line: us
         let range = written.as_ref().and_then(|written| written.get(number));
         let shown = range.and_then(|range| text.get(range.clone()));
         let start = range.or(place).map_or(0, |range| range.start);
-        Part {
-            written: Arc::new(Condition {
-                text: shown.map_or_else(|| expr.to_string(), source::on_one_line),
-                unless,
-                line: line_of(start),
-            }),
-            probe: Probe::new(&expr),
-            needs: Claim::of(&expr, !unless),
-            lifts: Claim::of(&expr, unless),
-        }
+        let text = shown.map_or_else(|| expr.to_string(), source::on_one_line);
+        Part::new(text, unless, line_of(start), Some(expr))
     });
     parts.collect()
 }
@@ -161,17 +155,19 @@ fn cut(expr: &Arc<Expr>, unless: bool, operands: &mut Vec<Arc<Expr>>) {
 }
 
 impl Part {
-    fn opaque(line: usize) -> Self {
+    fn new(text: String, unless: bool, line: usize, expr: Option<Arc<Expr>>) -> Self {
         Self {
-            written: Arc::new(Condition {
-                text: "conditions that can't be looked at one by one".to_owned(),
-                unless: false,
-                line,
-            }),
-            probe: Probe(None),
-            needs: Claim::Opaque,
-            lifts: Claim::Opaque,
+            written: Arc::new(Condition { text, unless, line }),
+            expr,
+            probe: OnceLock::new(),
+            needs: OnceLock::new(),
+            lifts: OnceLock::new(),
         }
+    }
+
+    fn opaque(line: usize) -> Self {
+        let text = "conditions that can't be looked at one by one".to_owned();
+        Self::new(text, false, line, None)
     }
 
     /// Whether the condition holds.
@@ -179,7 +175,10 @@ impl Part {
     /// # Errors
     /// Why Cedar can't tell.
     pub(super) fn holds(&self, request: &Request, entities: &Entities) -> Result<bool, String> {
-        match self.probe.value(request, entities)? {
+        let probe = self
+            .probe
+            .get_or_init(|| self.expr.as_deref().map_or(Probe(None), Probe::new));
+        match probe.value(request, entities)? {
             EvalResult::Bool(is) => Ok(is != self.written.unless),
             _ => Err("it is neither true nor false".to_owned()),
         }
@@ -189,12 +188,19 @@ impl Part {
 impl Part {
     /// What it needs to hold, with the values that a request brings.
     pub(super) fn needs(&self, request: &Request, entities: &Entities) -> Said {
-        self.needs.said(request, entities)
+        let needs = self.needs.get_or_init(|| self.claim(!self.written.unless));
+        needs.said(request, entities)
     }
 
     /// What it would take for it not to hold.
     pub(super) fn lifts(&self, request: &Request, entities: &Entities) -> Said {
-        self.lifts.said(request, entities)
+        let lifts = self.lifts.get_or_init(|| self.claim(self.written.unless));
+        lifts.said(request, entities)
+    }
+
+    fn claim(&self, wanted: bool) -> Claim {
+        let expr = self.expr.as_ref();
+        expr.map_or(Claim::Opaque, |expr| Claim::of(expr, wanted))
     }
 }
 
