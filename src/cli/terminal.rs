@@ -122,6 +122,12 @@ impl Terminal {
 
     /// Shows on stderr why a command could not tell.
     pub(super) fn failure(self, report: &miette::Report) {
+        // There is nowhere left to tell that stderr is closed.
+        let _ = writeln!(io::stderr(), "{}", self.rendered(report));
+    }
+
+    /// A failure as it is shown.
+    pub(super) fn rendered(self, report: &miette::Report) -> String {
         let mut text = String::new();
         let diagnostic: &dyn miette::Diagnostic = report.as_ref();
         let rendered = match self.output {
@@ -131,8 +137,7 @@ impl Terminal {
         if rendered.is_err() {
             text = format!("{report}");
         }
-        // There is nowhere left to tell that stderr is closed.
-        let _ = writeln!(io::stderr(), "{}", text.trim_end());
+        text.trim_end().to_owned()
     }
 
     fn graphical(self) -> miette::GraphicalReportHandler {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::overrides::Overrides;
+use super::problem::code;
 use super::tool::Tool;
 use super::{Files, Inventory, Problem, ServerName, ServerTools};
 use crate::mcp::json::{self, FaultKind};
@@ -53,7 +54,7 @@ pub(super) fn from_files(files: &Files) -> Result<Inventory, Vec<Problem>> {
         Ok(Inventory::of(servers))
     } else {
         problems.sort_by(|left, right| left.file.cmp(&right.file));
-        Err(problems)
+        Err(Problem::coded(problems, code::TOOLS))
     }
 }
 

@@ -1,11 +1,13 @@
 //! What is wrong with a file that an author edits, so that it can be shown with its line.
 
+pub mod code;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use miette::{
-    Diagnostic, LabeledSpan, MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanContents,
+    Diagnostic, LabeledSpan, MietteError, MietteSpanContents, Severity, SourceCode, SourceSpan, SpanContents,
 };
 
 /// Something wrong with a file of the policy directory: what, where, and what to do about it.
@@ -21,6 +23,10 @@ pub struct Problem {
     pub message: String,
     /// What to do about it.
     pub help: Option<String>,
+    /// What kind of thing it is: one of [`code::ALL`].
+    pub code: &'static str,
+    /// Whether it only advises. What doesn't keeps the directory from ruling.
+    pub warning: bool,
 }
 
 impl Problem {
@@ -32,6 +38,43 @@ impl Problem {
             span: None,
             message: message.into(),
             help: None,
+            code: code::INVALID,
+            warning: false,
+        }
+    }
+
+    /// Something that an author should look at, though it doesn't keep the directory from ruling.
+    pub fn warning(file: impl Into<PathBuf>, code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            warning: true,
+            ..Self::new(file, message)
+        }
+    }
+
+    /// The same problem with its code, unless it has one already.
+    #[must_use]
+    pub fn code(self, code: &'static str) -> Self {
+        let code = if self.code == code::INVALID {
+            code
+        } else {
+            self.code
+        };
+        Self { code, ..self }
+    }
+
+    /// Several problems with their code, each unless it has one already.
+    #[must_use]
+    pub fn coded(problems: Vec<Self>, code: &'static str) -> Vec<Self> {
+        problems.into_iter().map(|problem| problem.code(code)).collect()
+    }
+
+    /// The same as a warning.
+    #[must_use]
+    pub fn warn(self) -> Self {
+        Self {
+            warning: true,
+            ..self
         }
     }
 
@@ -116,6 +159,13 @@ impl fmt::Display for Problem {
 impl std::error::Error for Problem {}
 
 impl Diagnostic for Problem {
+    fn severity(&self) -> Option<Severity> {
+        Some(if self.warning {
+            Severity::Warning
+        } else {
+            Severity::Error
+        })
+    }
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         self.help
             .as_ref()

@@ -9,6 +9,7 @@ use cedar_policy::Schema;
 
 use super::schema::BASE;
 use crate::inventory::Problem;
+use crate::inventory::problem::code;
 use crate::mcp::Operation;
 use crate::mcp::methods::{self, Needs};
 
@@ -54,7 +55,7 @@ fn warning(action: &str, resources: &[&str]) -> Problem {
     let declaration = format!(
         "action \"{action}\" appliesTo {{ principal: [{principals}], resource: [{resources}], context: CallContext }};"
     );
-    Problem::new(BASE, message).help(format!(
+    Problem::warning(BASE, code::UNDECLARED_ACTION, message).help(format!(
         "add `{declaration}`, `in` the group whose policies are to be about it"
     ))
 }

@@ -9,6 +9,7 @@ use super::entities::StepUp;
 use super::verdict::Fired;
 use super::written::Written;
 use crate::inventory::Problem;
+use crate::inventory::problem::code;
 
 /// What may be written over a policy.
 const ANNOTATIONS: [&str; 7] = ["id", "reason", "scope", "acr", "max_age", "shadow", "advice"];
@@ -36,11 +37,14 @@ pub(super) fn read<'a>(
     let mut problems: Vec<Problem> = unknown.map(|name| unknown_annotation(name, written)).collect();
     match get("id") {
         None => {
-            let problem = written.problem("a policy without an `@id`", "");
+            let problem = written
+                .problem("a policy without an `@id`", "")
+                .code(code::MISSING_ID);
             problems.push(problem.help("name it in the line before: @id(\"who-may-do-what\")"));
         }
         Some(id) => {
-            problems.extend(wrong_id(id).map(|wrong| written.problem(format!("an `@id` {wrong}"), "@id")));
+            let wrong = wrong_id(id).map(|wrong| written.problem(format!("an `@id` {wrong}"), "@id"));
+            problems.extend(wrong.map(|problem| problem.code(code::INVALID_ID)));
         }
     }
     let max_age = get("max_age").map(seconds);
@@ -57,7 +61,7 @@ pub(super) fn read<'a>(
         problems.push(written.problem("`@scope` names no scope", "@scope"));
     }
     if !problems.is_empty() {
-        return Err(problems);
+        return Err(Problem::coded(problems, code::ANNOTATION));
     }
     Ok(Notes {
         shown: Fired {

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::evaluate::Rule;
 use super::rules::Rules;
+use crate::inventory::problem::code;
 use crate::inventory::shape::{Record, Shape};
 use crate::inventory::{Files, Inventory, Problem, Tool};
 
@@ -42,9 +43,9 @@ pub(super) fn check(
             continue;
         }
         for place in rule.reads.arguments().filter(|place| !place.is_empty()) {
-            if let Some((message, help)) = misspelt(place, &scope) {
+            if let Some((code, message, help)) = misspelt(place, &scope) {
                 let needle = place.last().map(String::as_str).unwrap_or_default();
-                let problem = written.problem(message, needle);
+                let problem = written.problem(message, needle).code(code);
                 problems.push((
                     id.clone(),
                     match help {
@@ -58,6 +59,7 @@ pub(super) fn check(
             if let Some(listed) = unlisted(place, text, &scope) {
                 let message = format!("no tool takes {text:?} for `{}`", place.join("."));
                 let problem = written.problem(message, &format!("{text:?}"));
+                let problem = problem.code(code::UNLISTED_TEXT);
                 let problem = problem.suggest(text, listed.iter().map(String::as_str));
                 let problem = match problem.help {
                     Some(_) => problem,
@@ -106,7 +108,7 @@ fn applies(rule: &Rule, tool: &Approved<'_>) -> bool {
 }
 
 /// What to say of a place that no tool of the scope has.
-fn misspelt(place: &[String], scope: &[&Approved<'_>]) -> Option<(String, Option<String>)> {
+fn misspelt(place: &[String], scope: &[&Approved<'_>]) -> Option<(&'static str, String, Option<String>)> {
     if scope.iter().any(|tool| tool.tool.shape().has(place)) {
         return None;
     }
@@ -121,6 +123,7 @@ fn misspelt(place: &[String], scope: &[&Approved<'_>]) -> Option<(String, Option
     });
     if let Some((action, why)) = hidden.next() {
         return Some((
+            code::UNSEEN_ARGUMENT,
             format!("no policy can see the argument `{name}` of `{action}`"),
             Some(format!(
                 "its schema allows {}, for which Cedar has no type; {}",
@@ -136,7 +139,8 @@ fn misspelt(place: &[String], scope: &[&Approved<'_>]) -> Option<(String, Option
         .collect();
     let message = format!("no tool in this policy's scope has the argument `{name}`");
     let help = crate::inventory::problem::closest(last, siblings.iter().copied());
-    Some((message, help.map(|word| format!("did you mean `{word}`?"))))
+    let help = help.map(|word| format!("did you mean `{word}`?"));
+    Some((code::UNKNOWN_ARGUMENT, message, help))
 }
 
 fn members<'a>(record: &'a Record, parents: &[String]) -> Vec<&'a str> {

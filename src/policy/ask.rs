@@ -110,7 +110,7 @@ impl PolicySet {
     /// Everything else that is wrong with the directory.
     pub fn load_and_test(files: &Files, servers: &[Server]) -> Result<Self, Vec<Problem>> {
         let mut set = load::load(files, servers, &mut Kept::default())?;
-        set.report = suite::run(&set, files, servers)?;
+        set.report = set.test(files, servers, None, &mut |_, _| {})?;
         Ok(set)
     }
 

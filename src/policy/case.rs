@@ -1,22 +1,22 @@
-//! One policy test: a call, and what must come of it.
+//! One policy test as written: a call, and what must come of it. `answer` asks it.
 
+mod answer;
 mod call;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+pub(super) use answer::ask;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{AskError, Outcome, PolicySet, Question, StepUp, Verdict, code};
-use crate::identity::{Acting, Actor, Agent, Caller, Facts, User, Workload};
-use crate::inventory::{Problem, Requirement, Server};
-use crate::mcp::{Call, Id, Version};
+use super::{StepUp, code};
+use crate::identity::{Actor, Agent, Caller, Facts, User, Workload};
+use crate::inventory::Problem;
+use crate::mcp::Version;
 
-/// The time of a test that names none: 2026-01-01T12:00:00Z.
-const NOON: i64 = 1_767_268_800;
 /// Whom a test names where nobody is to be.
 pub(super) const NOBODY: &str = "-";
 
@@ -100,11 +100,13 @@ impl Asked {
     }
 }
 
-/// What must come of a call.
+/// What comes of a call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Expected {
+pub enum Expected {
+    /// It goes through.
     Allow,
+    /// It doesn't.
     #[default]
     Deny,
 }
@@ -116,6 +118,21 @@ impl Expected {
             "deny" => Some(Self::Deny),
             _ => None,
         }
+    }
+
+    /// As tests write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+impl From<bool> for Expected {
+    fn from(allowed: bool) -> Self {
+        if allowed { Self::Allow } else { Self::Deny }
     }
 }
 
@@ -249,6 +266,7 @@ impl Case {
 
     /// Whether the words mean something: before anything is asked.
     pub(super) fn check(&self, people: &People) -> Result<(), Said> {
+        answer::server(&[], self)?;
         self.caller(people)?;
         self.operation(people)?;
         self.version()?;
@@ -292,58 +310,6 @@ impl Case {
     }
 }
 
-/// Asks, and compares.
-pub(super) fn ask(set: &PolicySet, servers: &[Server], people: &People, case: &Case) -> Result<(), Said> {
-    let server = server(servers, case)?;
-    let mut caller = case.caller(people)?;
-    if case.actor.is_none() && server.require.contains(&Requirement::Actor) {
-        // Who says nothing of an actor says nothing against the usual one: the workload that calls acts itself.
-        caller.actor = caller.workload.as_deref().map(acting);
-    }
-    let call = Call {
-        id: Some(Id::Number(1)),
-        operation: case.operation(people)?,
-    };
-    let question = Question {
-        server: &server,
-        call: &call,
-        caller: &caller,
-        session: case.session.as_deref(),
-        address: case.address,
-        version: case.version()?,
-        now: case
-            .now
-            .unwrap_or_else(|| Timestamp::from_second(NOON).unwrap_or(Timestamp::UNIX_EPOCH)),
-    };
-    let answer = set.ask(&question);
-    compare(case, &answer)?;
-    match &case.step_up {
-        None => Ok(()),
-        Some(expected) => {
-            let (expected, found) = (expected.step(), set.step_up(&question).unwrap_or_default());
-            if found == expected {
-                return Ok(());
-            }
-            let (expected, found) = (asked(&expected), asked(&found));
-            Err(Said::new(format!(
-                "expected {expected} to be asked for, not {found}"
-            )))
-        }
-    }
-}
-
-/// What a step-up asks for, in words.
-fn asked(step: &StepUp) -> String {
-    let scopes: Vec<&str> = step.scopes.iter().map(String::as_str).collect();
-    let mut words = vec![format!("the scopes [{}]", scopes.join(", "))];
-    words.extend(step.acr.as_ref().map(|acr| format!("a login of `{acr}`")));
-    words.extend(
-        step.max_age
-            .map(|seconds| format!("a login of at most {seconds} s ago")),
-    );
-    words.join(" and ")
-}
-
 /// Whom a test means by a name.
 fn named<T>(
     kind: &str,
@@ -356,97 +322,4 @@ fn named<T>(
     let found = known.get(name).cloned();
     let found = found.ok_or_else(|| Said::unknown(kind, name, known.keys().map(String::as_str)));
     found.map(Some)
-}
-
-/// The server as configured. One that isn't is as the configuration's defaults would have it, and asks about the actor of a
-/// test that names one.
-fn server(servers: &[Server], case: &Case) -> Result<Server, Said> {
-    let name = &case.server;
-    if let Some(server) = servers.iter().find(|server| server.name.as_str() == name) {
-        return Ok(server.clone());
-    }
-    let mut server = super::default_server(name).map_err(|error| Said::new(error.to_string()))?;
-    let named = case.actor.as_deref().filter(|name| *name != NOBODY);
-    server.require.extend(named.map(|_| Requirement::Actor));
-    Ok(server)
-}
-
-fn acting(workload: &Workload) -> Arc<Actor> {
-    Arc::new(Actor {
-        current: Acting::Workload(workload.clone()),
-        earlier: Vec::new(),
-    })
-}
-
-fn compare(case: &Case, answer: &Result<Vec<Verdict>, AskError>) -> Result<(), Said> {
-    let allowed = answer
-        .as_ref()
-        .is_ok_and(|verdicts| verdicts.iter().all(Verdict::allows));
-    let (reason, deciding) = match answer {
-        Ok(verdicts) => {
-            let denying = verdicts.iter().find(|verdict| !verdict.allows());
-            let reason = denying
-                .map_or(Outcome::Allowed, |verdict| verdict.outcome)
-                .as_str();
-            (
-                reason,
-                verdicts
-                    .iter()
-                    .filter(|verdict| verdict.allows() == allowed)
-                    .collect(),
-            )
-        }
-        Err(error) => (error.code(), Vec::new()),
-    };
-    let fired: Vec<&str> = deciding
-        .iter()
-        .flat_map(|verdict| &verdict.fired)
-        .map(|fired| fired.id.as_str())
-        .collect();
-    let help = Some(told(answer));
-    if allowed != (case.expect == Expected::Allow) {
-        let (expected, found) = if allowed {
-            ("deny", "allowed")
-        } else {
-            ("allow", "denied")
-        };
-        return Err(Said {
-            message: format!("expected {expected}, but it is {found}"),
-            help,
-        });
-    }
-    if let Some(because) = &case.because
-        && because != reason
-    {
-        return Err(Said {
-            message: format!("expected because of `{because}`, but it is `{reason}`"),
-            help,
-        });
-    }
-    match case.by.iter().find(|id| !fired.contains(&id.as_str())) {
-        Some(id) => Err(Said {
-            message: format!("expected by `{id}`, which didn't decide"),
-            help,
-        }),
-        None => Ok(()),
-    }
-}
-
-/// What was said of each principal.
-fn told(answer: &Result<Vec<Verdict>, AskError>) -> String {
-    match answer {
-        Err(error) => format!("{}: {error}", error.code()),
-        Ok(verdicts) => {
-            let each = verdicts.iter().map(|verdict| {
-                let ids: Vec<&str> = verdict.fired.iter().map(|fired| fired.id.as_str()).collect();
-                let by = if ids.is_empty() {
-                    String::new()
-                } else {
-                    format!(" by {}", ids.join(", "))
-                };
-                format!("{}: {}{by}", verdict.principal.as_str(), verdict.outcome.as_str())
-            });
-            each.collect::<Vec<_>>().join("; ")
-        }
-    }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use cedar_policy::{Entities, EntityUid, Schema};
 use serde_json::Value;
 
+use crate::inventory::problem::code;
 use crate::inventory::{Files, Inventory, Problem};
 use crate::spiffe::SpiffeId;
 
@@ -52,6 +53,10 @@ impl Declared {
 
     /// Reads and checks the file; a directory without one declares nothing.
     pub(super) fn read(files: &Files, schema: &Schema) -> Result<Self, Vec<Problem>> {
+        Self::parse(files, schema).map_err(|problems| Problem::coded(problems, code::ENTITIES))
+    }
+
+    fn parse(files: &Files, schema: &Schema) -> Result<Self, Vec<Problem>> {
         let one = |problem: Problem| vec![problem];
         let Some(source) = files.text(FILE).map_err(one)? else {
             return Ok(Self {
@@ -106,7 +111,8 @@ impl Declared {
                 );
                 if !self.ids("ToolGroup").any(|declared| declared == group) {
                     let file = format!("tools/{}.overrides.yaml", server.name);
-                    problems.push(Problem::new(file, message).suggest(group, self.ids("ToolGroup")));
+                    let problem = Problem::new(file, message).code(code::UNKNOWN_NAME);
+                    problems.push(problem.suggest(group, self.ids("ToolGroup")));
                 }
             }
         }

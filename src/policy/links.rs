@@ -21,6 +21,7 @@ use super::reads::Reads;
 use super::rules::Rules;
 use super::scope::Scope;
 use super::written::Written;
+use crate::inventory::problem::code;
 use crate::inventory::{Files, Problem};
 
 /// Where they are.
@@ -94,6 +95,12 @@ impl Linkable {
 
 /// Reads the file, if there is one, and links what it says.
 pub(super) fn read(files: &Files, rules: &mut Rules, problems: &mut Vec<Problem>) {
+    let mut found = Vec::new();
+    read_links(files, rules, &mut found);
+    problems.extend(Problem::coded(found, code::LINK));
+}
+
+fn read_links(files: &Files, rules: &mut Rules, problems: &mut Vec<Problem>) {
     let source = match files.text(FILE) {
         Ok(source) => source.unwrap_or_else(|| "[]".into()),
         Err(problem) => return problems.push(problem),
@@ -145,6 +152,8 @@ pub(super) fn read(files: &Files, rules: &mut Rules, problems: &mut Vec<Problem>
         template
             .written
             .problem(message, "@id")
+            .warn()
+            .code(code::UNUSED_TEMPLATE)
             .help(format!("link it in {FILE}, or remove it"))
     });
     rules.warnings.extend(unused);

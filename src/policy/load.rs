@@ -18,6 +18,7 @@ use super::schema::join;
 use super::standing;
 use super::suite::Report;
 use super::validate::{self, Finding};
+use crate::inventory::problem::code;
 use crate::inventory::{Files, Inventory, Problem, Server};
 
 /// What plain Cedar needs to be asked the same: tests compare with it.
@@ -38,7 +39,7 @@ pub(super) fn load(files: &Files, servers: &[Server], kept: &mut Kept) -> Result
 
 fn load_with(files: &Files, servers: &[Server], kept: &mut Kept) -> Result<PolicySet, Vec<Problem>> {
     let inventory = Inventory::from_files(files)?;
-    let (schema, parts) = join(files, &inventory, servers).map_err(|problem| vec![problem])?;
+    let (schema, parts) = join(files, &inventory, servers).map_err(|problem| vec![problem.code(code::BASE_SCHEMA)])?;
     let (declared, rules) = match (Declared::read(files, &schema), Rules::read(files, kept)) {
         (Ok(declared), Ok(rules)) => (declared, rules),
         (declared, rules) => {
@@ -155,7 +156,7 @@ fn unclassified(inventory: &Inventory) -> Vec<Problem> {
         .filter(|(_, tool)| !tool.classified)
         .map(|(server, tool)| {
             let message = format!("nothing says what `{}` does: it counts as `execute`", tool.action);
-            Problem::new(format!("tools/{}.json", server.name), message)
+            Problem::warning(format!("tools/{}.json", server.name), code::UNCLASSIFIED_TOOL, message)
                 .help(format!("say it in tools/{}.overrides.yaml", server.name))
         })
         .collect()

@@ -20,6 +20,7 @@ use super::schema::diagnostic;
 use super::scope::Scope;
 use super::strays;
 use super::written::Written;
+use crate::inventory::problem::code;
 use crate::inventory::{Files, Inventory, Problem};
 
 /// Policies of one directory.
@@ -104,7 +105,9 @@ impl Rules {
         let template = self.templates.get(id).map(|template| &*template.written);
         let first = self.places.get(&PolicyId::new(id)).or(template)?;
         let at = first.problem("", "@id").line_column().map_or(0, |(line, _)| line);
-        let problem = written.problem(format!("the `@id` `{id}` is taken"), needle);
+        let problem = written
+            .problem(format!("the `@id` `{id}` is taken"), needle)
+            .code(code::TAKEN_ID);
         Some(problem.help(format!("{}:{at} has it already", first.file)))
     }
 
@@ -136,13 +139,15 @@ impl PolicyFile {
     fn read(path: &str, source: &Arc<str>) -> Self {
         let mut file = Self::default();
         if let Err(problem) = bounds::check(path, source) {
-            file.problems.push(problem);
+            file.problems.push(problem.code(code::SYNTAX));
             return file;
         }
         match PolicySet::from_str(source) {
             Ok(set) => file.statements(path, source, &set),
             Err(errors) => {
-                let told = errors.iter().map(|error| diagnostic(path, source, error));
+                let told = errors
+                    .iter()
+                    .map(|error| diagnostic(path, source, error).code(code::SYNTAX));
                 file.problems.extend(told);
             }
         }
@@ -239,7 +244,7 @@ impl Known<'_> {
             } else {
                 needle
             };
-            written.problem(message, &needle)
+            written.problem(message, &needle).code(code::UNKNOWN_NAME)
         };
         match type_name.as_str() {
             "WorkloadPath" if !is_path(id) => Some(problem(format!("`{id}` is no prefix of a SPIFFE ID"))),

@@ -5,14 +5,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use notify::event::{AccessKind, AccessMode};
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
+use super::changes::{Changes, Told};
 use super::load::version;
 use super::{Kept, PolicySet, Settings};
 use crate::clock;
@@ -230,22 +228,14 @@ impl PolicyStore {
 
     /// Watches the directory for as long as it is polled: changes that follow on one another are loaded once.
     pub async fn watch(self: Arc<Self>, settings: Settings) {
-        let changed = Arc::new(Notify::new());
-        let mut watcher = watcher(&self.directory, &changed);
-        let poll = settings.poll_interval.max(Duration::from_secs(1));
+        let mut changes = Changes::of(&self.directory, settings);
         loop {
-            let told = tokio::time::timeout(poll, changed.notified()).await.is_ok();
-            if told {
-                settle(&changed, &settings).await;
-            }
+            let told = changes.next().await;
             let store = Arc::clone(&self);
             let outcome = tokio::task::spawn_blocking(move || store.reload(clock::now())).await;
             match outcome {
                 // Nobody told: the directory that was watched is gone, or its file system tells nothing.
-                Ok(Reload::Loaded | Reload::Refused) if !told => drop(std::mem::replace(
-                    &mut watcher,
-                    self::watcher(&self.directory, &changed),
-                )),
+                Ok(Reload::Loaded | Reload::Refused) if told == Told::Nothing => changes.renew(),
                 Ok(_) => {}
                 Err(error) => self.failed(&error.to_string(), clock::now()),
             }
@@ -293,34 +283,4 @@ fn stable(directory: &Path) -> Result<Files, Vec<Problem>> {
 fn unreadable(problems: &[Problem]) -> String {
     let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
     lines.join("\n")
-}
-
-/// Waits until changes stop, within bounds.
-async fn settle(changed: &Notify, settings: &Settings) {
-    let quiet = settings.settle;
-    let at_most = settings.settle_at_most;
-    let until_quiet = async { while tokio::time::timeout(quiet, changed.notified()).await.is_ok() {} };
-    // Enough waited: what is there is loaded.
-    let _elapsed = tokio::time::timeout(at_most, until_quiet).await;
-}
-
-/// A watcher that tells of every change below the directory; without one, polling finds them.
-fn watcher(directory: &Path, changed: &Arc<Notify>) -> Option<RecommendedWatcher> {
-    let changed = Arc::clone(changed);
-    let tell = move |event: notify::Result<notify::Event>| {
-        // Our own reading opens files, too.
-        let reading = |kind: &EventKind| matches!(kind, EventKind::Access(access) if *access != AccessKind::Close(AccessMode::Write));
-        if !event.is_ok_and(|event| reading(&event.kind)) {
-            changed.notify_one();
-        }
-    };
-    let watching = notify::recommended_watcher(tell).and_then(|mut watcher| {
-        watcher.watch(directory, RecursiveMode::Recursive)?;
-        Ok(watcher)
-    });
-    watching
-        .inspect_err(
-            |error| tracing::warn!(%error, "changes of the policy directory are found by polling only"),
-        )
-        .ok()
 }

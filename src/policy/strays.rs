@@ -1,5 +1,6 @@
 //! Files of the directory that nothing reads: silence about them would be taken for consent.
 
+use crate::inventory::problem::code;
 use crate::inventory::{Files, Problem};
 
 /// What stands in the directory itself, beside the policies.
@@ -8,7 +9,8 @@ const FOLDERS: [&str; 3] = ["tools", "tests", "invariants"];
 
 /// Every file that rules nothing, tests nothing and describes nothing.
 pub(super) fn check(files: &Files) -> Vec<Problem> {
-    files.iter().filter_map(|(path, _)| stray(path)).collect()
+    let found = files.iter().filter_map(|(path, _)| stray(path));
+    found.map(|problem| problem.code(code::STRAY_FILE)).collect()
 }
 
 fn stray(path: &str) -> Option<Problem> {

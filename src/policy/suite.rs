@@ -17,19 +17,15 @@
 //!       fs_read   allow   deny
 //! ```
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+mod file;
 
-use serde::Deserialize;
-use serde_json::Value;
-use serde_saphyr::Spanned;
-
-use super::case::{Case, People};
-use super::table::{Matrix, Placed, cells};
-use super::{PolicySet, case};
-use crate::identity::{Acting, Actor, Workload};
+use super::case::{self, Expected};
+use super::table::Placed;
+use super::{AskError, PolicySet, Question, Verdict};
+use crate::inventory::problem::code;
 use crate::inventory::{Files, Problem, Server};
-use crate::spiffe::SpiffeId;
+use file::Resolved;
+pub(super) use file::line_column;
 
 /// Cases of one directory, cells of matrices included: each is asked whenever the directory is loaded.
 const MAX_CASES: usize = 20_000;
@@ -37,10 +33,14 @@ const MAX_CASES: usize = 20_000;
 /// What the tests said.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
-    /// How many cases there were in each file, cells of matrices included.
+    /// How many cases were asked of each file, cells of matrices included.
     pub files: Vec<(String, usize)>,
     /// Those that didn't come out as expected.
     pub failures: Vec<TestFailure>,
+    /// Each case. Of a set that rules, they are not kept.
+    pub tested: Vec<Tested>,
+    /// How many weren't asked, since nobody chose them.
+    pub left_out: usize,
 }
 
 /// A test that didn't come out as expected.
@@ -52,50 +52,68 @@ pub struct TestFailure {
     pub problem: Problem,
 }
 
+/// A test, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tested {
+    /// What was asked, in words.
+    pub name: String,
+    /// Where it is written, relative to the policy directory.
+    pub file: String,
+    /// The line there, from 1.
+    pub line: usize,
+    /// What it expects.
+    pub expected: Expected,
+    /// What came out.
+    pub found: Expected,
+    /// The code of the reason.
+    pub reason: &'static str,
+    /// The policies that determined it, by id.
+    pub by: Vec<String>,
+    /// What isn't as expected.
+    pub problem: Option<Problem>,
+}
+
+/// Who looks on while tests are asked: at each question, and at what the policies say.
+pub type Look<'a> = dyn FnMut(&Question<'_>, &Result<Vec<Verdict>, AskError>) + 'a;
+
 impl Report {
-    /// How many cases there were.
+    /// How many cases were asked.
     #[must_use]
     pub fn cases(&self) -> usize {
         self.files.iter().map(|(_, cases)| cases).sum()
     }
 }
 
-/// One file of tests.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct TestFile {
-    users: BTreeMap<String, case::TestUser>,
-    workloads: BTreeMap<String, Spanned<String>>,
-    actors: BTreeMap<String, Spanned<TestActor>>,
-    arguments: BTreeMap<String, serde_json::Map<String, Value>>,
-    cases: Vec<Spanned<Case>>,
-    matrices: Vec<Spanned<Matrix>>,
-}
-
-/// An actor as written.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum TestActor {
-    Workload(String),
-    Agent(case::TestAgent),
-}
-
-impl TestActor {
-    fn actor(&self) -> Result<Actor, String> {
-        let current = match self {
-            Self::Workload(id) => {
-                let spiffe_id = SpiffeId::parse(id).map_err(|error| error.to_string())?;
-                Acting::Workload(Workload { spiffe_id })
-            }
-            Self::Agent(agent) => {
-                let named = "an actor has a `client_id` or a `subject`";
-                Acting::Agent(agent.agent().ok_or(named)?)
-            }
+impl PolicySet {
+    /// Asks the tests of the directory that this set was loaded from; with `only`, those in whose `<file>:<line>: <name>` this text
+    /// stands, in whatever case.
+    ///
+    /// # Errors
+    /// Test files that can't be read as tests.
+    pub fn test(
+        &self,
+        files: &Files,
+        servers: &[Server],
+        only: Option<&str>,
+        look: &mut Look<'_>,
+    ) -> Result<Report, Vec<Problem>> {
+        let mut running = Running {
+            set: self,
+            servers,
+            only: only.map(str::to_lowercase),
+            report: Report::default(),
         };
-        Ok(Actor {
-            current,
-            earlier: Vec::new(),
-        })
+        let mut problems = Vec::new();
+        let paths = files.under("tests", ".yaml").chain(files.under("tests", ".yml"));
+        for path in paths {
+            let asked = file::cases(files, path).and_then(|file| running.file(path, &file, look));
+            problems.extend(asked.err().into_iter().flatten());
+        }
+        if problems.is_empty() {
+            Ok(running.report)
+        } else {
+            Err(Problem::coded(problems, code::INVALID_TEST))
+        }
     }
 }
 
@@ -105,8 +123,9 @@ pub(super) fn passed(
     files: &Files,
     servers: &[Server],
 ) -> Result<PolicySet, Vec<Problem>> {
-    let report = run(&set, files, servers)?;
+    let mut report = set.test(files, servers, None, &mut |_, _| {})?;
     if report.failures.is_empty() {
+        report.tested = Vec::new();
         set.report = report;
         return Ok(set);
     }
@@ -117,144 +136,77 @@ pub(super) fn passed(
         .collect())
 }
 
-/// Runs the tests.
-///
-/// # Errors
-/// Test files that can't be read as tests.
-pub(super) fn run(set: &PolicySet, files: &Files, servers: &[Server]) -> Result<Report, Vec<Problem>> {
-    let mut report = Report::default();
-    let mut problems = Vec::new();
-    let paths: Vec<&str> = files
-        .under("tests", ".yaml")
-        .chain(files.under("tests", ".yml"))
-        .collect();
-    for path in paths {
-        let asked = read(files, path).and_then(|(source, file)| {
-            let file = resolve(path, &source, file)?;
-            let left = MAX_CASES.saturating_sub(report.cases());
-            if file.cases.len() > left {
-                return Err(vec![Problem::new(
-                    path,
-                    format!("with it, more than {MAX_CASES} tests"),
-                )]);
-            }
-            Ok(file)
+/// Tests while they are asked.
+struct Running<'a> {
+    set: &'a PolicySet,
+    servers: &'a [Server],
+    /// In lower case.
+    only: Option<String>,
+    report: Report,
+}
+
+impl Running<'_> {
+    fn file(&mut self, path: &str, file: &Resolved, look: &mut Look<'_>) -> Result<(), Vec<Problem>> {
+        let sofar = self.report.cases().saturating_add(self.report.left_out);
+        if file.cases.len() > MAX_CASES.saturating_sub(sofar) {
+            let message = format!("with it, more than {MAX_CASES} tests");
+            return Err(vec![Problem::new(path, message)]);
+        }
+        let (chosen, others): (Vec<&Placed>, Vec<&Placed>) = file
+            .cases
+            .iter()
+            .partition(|(case, (line, _))| self.chooses(path, *line, &case.title()));
+        self.report.left_out = self.report.left_out.saturating_add(others.len());
+        if !chosen.is_empty() || self.only.is_none() {
+            self.report.files.push((path.to_owned(), chosen.len()));
+        }
+        let mut problems = Vec::new();
+        for placed in chosen {
+            problems.extend(self.case(path, file, placed, look).err());
+        }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(problems)
+        }
+    }
+
+    fn chooses(&self, path: &str, line: usize, title: &str) -> bool {
+        let only = self.only.as_ref();
+        only.is_none_or(|only| format!("{path}:{line}: {title}").to_lowercase().contains(only))
+    }
+
+    fn case(
+        &mut self,
+        path: &str,
+        file: &Resolved,
+        (case, (line, column)): &Placed,
+        look: &mut Look<'_>,
+    ) -> Result<(), Problem> {
+        let name = case.title();
+        let answer = case::ask(self.set, self.servers, &file.people, case, look)
+            .map_err(|said| said.into_problem(path).at_line(&file.source, *line, *column))?;
+        let problem = answer.unmet.map(|unmet| {
+            let problem = unmet.into_problem(path).code(code::FAILED_TEST);
+            let message = format!("{name}: {}", problem.message);
+            Problem { message, ..problem }.at_line(&file.source, *line, *column)
         });
-        match asked {
-            Ok(file) => {
-                report.files.push((path.to_owned(), file.cases.len()));
-                for (case, line) in &file.cases {
-                    if let Err(failure) = case::ask(set, servers, &file.people, case) {
-                        let problem = Problem::new(path, format!("{}: {}", case.title(), failure.message))
-                            .at_line(&file.source, line.0, line.1);
-                        let problem = match failure.help {
-                            Some(help) => problem.help(help),
-                            None => problem,
-                        };
-                        report.failures.push(TestFailure {
-                            name: case.title(),
-                            problem,
-                        });
-                    }
-                }
-            }
-            Err(found) => problems.extend(found),
+        if let Some(problem) = &problem {
+            self.report.failures.push(TestFailure {
+                name: name.clone(),
+                problem: problem.clone(),
+            });
         }
+        self.report.tested.push(Tested {
+            name,
+            file: path.to_owned(),
+            line: *line,
+            expected: case.expect,
+            found: answer.found,
+            reason: answer.reason,
+            by: answer.by,
+            problem,
+        });
+        Ok(())
     }
-    if problems.is_empty() {
-        Ok(report)
-    } else {
-        Err(problems)
-    }
-}
-
-/// A file's cases, those of its matrices included, each with its line and column.
-struct Resolved {
-    source: Arc<str>,
-    people: People,
-    cases: Vec<Placed>,
-}
-
-fn read(files: &Files, path: &str) -> Result<(Arc<str>, TestFile), Vec<Problem>> {
-    let source = files
-        .text(path)
-        .map_err(|problem| vec![problem])?
-        .unwrap_or_default();
-    let file = serde_saphyr::from_str(&source).map_err(|error| {
-        let problem = Problem::new(path, error.without_snippet().to_string());
-        vec![match error.location() {
-            Some(location) => {
-                let (line, column) = line_column(&location);
-                problem.at_line(&source, line, column)
-            }
-            None => problem,
-        }]
-    })?;
-    Ok((source, file))
-}
-
-fn resolve(path: &str, source: &Arc<str>, file: TestFile) -> Result<Resolved, Vec<Problem>> {
-    let mut problems = Vec::new();
-    let mut workloads = BTreeMap::new();
-    for (name, id) in file.workloads {
-        let (line, column) = line_column(&id.referenced);
-        match SpiffeId::parse(&id.value) {
-            Ok(spiffe_id) => {
-                workloads.insert(name, Arc::new(Workload { spiffe_id }));
-            }
-            Err(error) => problems.push(Problem::new(path, error.to_string()).at_line(source, line, column)),
-        }
-    }
-    let mut actors = BTreeMap::new();
-    for (name, actor) in file.actors {
-        let (line, column) = line_column(&actor.referenced);
-        match actor.value.actor() {
-            Ok(actor) => {
-                actors.insert(name, Arc::new(actor));
-            }
-            Err(message) => problems.push(Problem::new(path, message).at_line(source, line, column)),
-        }
-    }
-    let users = file.users.into_iter().map(|(name, user)| {
-        let user = Arc::new(user.user(&name));
-        (name, user)
-    });
-    let people = People {
-        users: users.collect(),
-        workloads,
-        actors,
-        arguments: file.arguments,
-    };
-    let mut cases: Vec<Placed> = file
-        .cases
-        .into_iter()
-        .map(|case| (case.value, line_column(&case.referenced)))
-        .collect();
-    for matrix in file.matrices {
-        let (line, column) = line_column(&matrix.referenced);
-        match cells(&matrix.value) {
-            Ok(found) => cases.extend(found),
-            Err(message) => problems.push(Problem::new(path, message).at_line(source, line, column)),
-        }
-    }
-    for (case, (line, column)) in &cases {
-        if let Err(problem) = case.check(&people) {
-            problems.push(problem.into_problem(path).at_line(source, *line, *column));
-        }
-    }
-    if problems.is_empty() {
-        Ok(Resolved {
-            source: Arc::clone(source),
-            people,
-            cases,
-        })
-    } else {
-        Err(problems)
-    }
-}
-
-/// Line and column, both from 1.
-pub(super) fn line_column(location: &serde_saphyr::Location) -> (usize, usize) {
-    let number = |value: u64| usize::try_from(value).unwrap_or(1);
-    (number(location.line()), number(location.column()))
 }

@@ -17,6 +17,7 @@ use super::schema::diagnostic;
 use super::scope::Actions;
 use super::written::Written;
 use crate::inventory::Problem;
+use crate::inventory::problem::code;
 
 /// Policies that are validated in one go.
 const AT_ONCE: usize = 8;
@@ -148,7 +149,8 @@ fn some_of<'a>(
 fn findings(result: &ValidationResult, rules: &Rules) -> Vec<(PolicyId, Finding)> {
     let errors = result.validation_errors().map(|error| {
         let id = error.policy_id();
-        (id.clone(), Finding::Error(id.clone(), located(rules, id, error)))
+        let problem = located(rules, id, error).code(code::TYPE);
+        (id.clone(), Finding::Error(id.clone(), problem))
     });
     let warnings = result.validation_warnings().map(|warning| {
         let id = warning.policy_id();
@@ -156,16 +158,17 @@ fn findings(result: &ValidationResult, rules: &Rules) -> Vec<(PolicyId, Finding)
         let finding = match warning {
             ValidationWarning::ImpossiblePolicy(_) => {
                 let help = "an attribute behind `has` may be misspelt, or two conditions exclude each other";
-                Finding::Impossible(id.clone(), problem.help(help))
+                Finding::Impossible(id.clone(), problem.help(help).code(code::IMPOSSIBLE))
             }
             ValidationWarning::InvalidActionApplication(_) => {
                 let help = "no action of its scope applies to its principal and its resource";
-                Finding::Impossible(id.clone(), problem.help(help))
+                Finding::Impossible(id.clone(), problem.help(help).code(code::IMPOSSIBLE))
             }
             ValidationWarning::BidiCharsInString(_) | ValidationWarning::BidiCharsInIdentifier(_) => {
+                let problem = problem.code(code::MISLEADING_TEXT);
                 Finding::Error(id.clone(), problem.help("what is shown is not what is compared"))
             }
-            _ => Finding::Warning(problem),
+            _ => Finding::Warning(problem.warn().code(code::VALIDATOR)),
         };
         (id.clone(), finding)
     });

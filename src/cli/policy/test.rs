@@ -1,0 +1,305 @@
+//! `policy test`: what a policy directory must allow and deny, asked; once, or whenever it changes.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use comfy_table::Cell;
+use serde_json::{Value, json};
+
+use super::{Directory, counted, list, refused, unreadable};
+use crate::cli::{Outcome, Output, Terminal};
+use crate::clock;
+use crate::inventory::{Files, Problem, Server};
+use crate::policy::{PolicySet, Report, Tested};
+
+mod junit;
+mod watch;
+
+/// Run the tests of a policy directory
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "\
+Examples:
+  mcp-authz policy test
+  mcp-authz policy test --watch
+  mcp-authz policy test --only db_read
+  mcp-authz policy test --only tests/workbench.yaml:14
+  mcp-authz policy test policies --junit target/policies.xml
+  mcp-authz policy test policies --output json")]
+pub(super) struct Args {
+    #[command(flatten)]
+    directory: Directory,
+
+    /// Run only the tests in whose `<file>:<line>: <name>` this text stands
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+
+    /// Also write the results to this file, as `JUnit` XML
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+
+    /// Run again whenever the directory changes, until ctrl-c; the exit code is that of the last run
+    #[arg(long)]
+    watch: bool,
+}
+
+/// One run of the tests.
+struct Run {
+    set: PolicySet,
+    report: Report,
+}
+
+pub(super) async fn run(args: &Args, servers: &[Server], terminal: Terminal) -> miette::Result<Outcome> {
+    if args.watch {
+        return watch::run(args, servers, terminal).await;
+    }
+    match Files::read(&args.directory.directory) {
+        Ok(files) => once(args, &files, servers, terminal).map(|(outcome, _)| outcome),
+        Err(problems) => unreadable(problems, terminal),
+    }
+}
+
+/// One run: what came of it, and how long it took.
+fn once(
+    args: &Args,
+    files: &Files,
+    servers: &[Server],
+    terminal: Terminal,
+) -> miette::Result<(Outcome, Duration)> {
+    let began = clock::instant();
+    let run = Run::of(args, files, servers);
+    let took = clock::instant().saturating_duration_since(began);
+    if let Some(path) = &args.junit {
+        write(path, &junit::xml(&run, took)?)?;
+    }
+    if let (Ok(run), Some(only)) = (&run, &args.only)
+        && run.report.tested.is_empty()
+    {
+        return Err(miette::miette!(
+            help = "it is looked for in `<file>:<line>: <name>` of each test, for instance `tests/info.yaml:7: ada calls info/search`",
+            "no test has `{only}` in it"
+        ));
+    }
+    match terminal.output() {
+        Output::Json => {
+            let mut said = to_json(&run);
+            if let (true, Some(said)) = (args.watch, said.as_object_mut()) {
+                said.insert(
+                    "took_ms".to_owned(),
+                    u64::try_from(took.as_millis()).unwrap_or(u64::MAX).into(),
+                );
+            }
+            terminal.json(&said)?;
+        }
+        Output::Table => say(&run, terminal)?,
+    }
+    Ok((Outcome::from(run.is_ok_and(|run| run.passed())), took))
+}
+
+impl Run {
+    fn of(args: &Args, files: &Files, servers: &[Server]) -> Result<Self, Vec<Problem>> {
+        let set = PolicySet::load_untested(files, servers)?;
+        let report = set.test(files, servers, args.only.as_deref(), &mut |_, _| {})?;
+        Ok(Self { set, report })
+    }
+
+    fn passed(&self) -> bool {
+        self.report.failures.is_empty()
+    }
+}
+
+fn write(path: &Path, text: &str) -> miette::Result<()> {
+    std::fs::write(path, text)
+        .map_err(|error| miette::miette!("`{}` can't be written: {error}", path.display()))
+}
+
+fn say(run: &Result<Run, Vec<Problem>>, terminal: Terminal) -> miette::Result<()> {
+    let run = match run {
+        Ok(run) => run,
+        Err(problems) => return refused(problems, terminal),
+    };
+    for failure in &run.report.failures {
+        terminal.failure(&failure.problem.clone().into());
+    }
+    terminal.print(text(run, terminal))
+}
+
+/// What is printed when all failures were shown.
+fn text(run: &Run, terminal: Terminal) -> String {
+    format!("{}\n{}", table(&run.report, terminal), sum(&run.report))
+}
+
+fn table(report: &Report, terminal: Terminal) -> comfy_table::Table {
+    let mut table = terminal.table(["tests", "passed", "failed"]);
+    for (file, cases) in &report.files {
+        let failures = report.failures.iter();
+        let failed = failures
+            .filter(|failure| failure.problem.file == Path::new(file))
+            .count();
+        table.add_row([
+            Cell::new(file),
+            Cell::new(cases.saturating_sub(failed)),
+            Cell::new(failed),
+        ]);
+    }
+    table
+}
+
+fn sum(report: &Report) -> String {
+    match report.left_out {
+        0 => counted(report),
+        others => format!("{}; {others} others were not asked", counted(report)),
+    }
+}
+
+fn to_json(run: &Result<Run, Vec<Problem>>) -> Value {
+    let run = match run {
+        Err(problems) => return json!({ "valid": false, "problems": list(problems) }),
+        Ok(run) => run,
+    };
+    let failures = &run.report.failures;
+    json!({
+        "valid": run.passed(),
+        "version": run.set.version(),
+        "policies": run.set.len(),
+        "tests": run.report.cases(),
+        "failed": failures.len(),
+        "left_out": run.report.left_out,
+        "problems": list(failures.iter().map(|failure| &failure.problem)),
+        "warnings": list(run.set.warnings()),
+        "cases": run.report.tested.iter().map(case).collect::<Vec<_>>(),
+    })
+}
+
+fn case(tested: &Tested) -> Value {
+    json!({
+        "name": tested.name,
+        "file": tested.file,
+        "line": tested.line,
+        "expected": tested.expected.as_str(),
+        "found": tested.found.as_str(),
+        "reason": tested.reason,
+        "by": tested.by,
+        "passed": tested.problem.is_none(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{directory, plain, rendered, shipped};
+    use super::*;
+    use crate::cli::Color;
+
+    const POLICIES: &str = "\
+@id(\"viewers\")
+permit (principal in Role::\"mcp-viewer\", action in Action::\"read\", resource in Server::\"workbench\");
+
+@id(\"trusted\")
+permit (principal in TrustTier::\"trusted\", action in Action::\"tools/call\", resource);
+
+@id(\"few-rows\")
+@reason(\"At most 100 rows\")
+forbid (principal is User, action == Action::\"workbench/db_read\", resource)
+when { context.arguments has limit && context.arguments.limit > 100 };
+";
+    const TESTS: &str = "\
+users: { ada: { roles: [mcp-viewer] } }
+workloads: { build: spiffe://mcp-identity.local/agent/trusted/build }
+cases:
+  - { server: workbench, user: ada, workload: build, tool: db_read, arguments: { sql: a }, expect: allow, by: [viewers, trusted] }
+  - { server: workbench, user: ada, workload: build, tool: db_read, arguments: { sql: a, limit: 101 }, expect: allow }
+  - { name: deleting is not reading, server: workbench, user: ada, workload: build, tool: db_write, arguments: { sql: a }, expect: deny, because: forbidden }
+matrices:
+  - server: workbench
+    user: ada
+    arguments: { path: /srv/work/a }
+    columns: workload
+    table: |
+      tool     build  -
+      fs_read  allow  deny
+";
+
+    fn small() -> tempfile::TempDir {
+        directory(&[("own.cedar", POLICIES), ("tests/own.yaml", TESTS)])
+    }
+
+    fn args(place: &Path) -> Args {
+        Args {
+            directory: Directory {
+                directory: place.to_owned(),
+            },
+            only: None,
+            junit: None,
+            watch: false,
+        }
+    }
+
+    fn ran(args: &Args) -> Result<Run, Vec<Problem>> {
+        Run::of(args, &Files::read(&args.directory.directory).unwrap(), &[])
+    }
+
+    #[tokio::test]
+    async fn yes_no_and_could_not_tell_are_told_apart() {
+        let (place, empty) = (small(), tempfile::TempDir::new().unwrap());
+        for output in [Output::Table, Output::Json] {
+            let run = async |args: &Args| run(args, &[], Terminal::new(output, Color::Never)).await;
+            assert_eq!(run(&args(&shipped())).await.unwrap(), Outcome::Yes);
+            assert_eq!(run(&args(place.path())).await.unwrap(), Outcome::No);
+            assert_eq!(run(&args(empty.path())).await.unwrap(), Outcome::No);
+            assert!(run(&args(&place.path().join("nowhere"))).await.is_err());
+            let unmatched = Args {
+                only: Some("nothing of this kind".to_owned()),
+                ..args(place.path())
+            };
+            assert!(run(&unmatched).await.is_err());
+        }
+    }
+
+    #[test]
+    fn a_person_sees_failures_with_their_lines_and_a_table() {
+        let place = small();
+        let run = ran(&args(place.path())).unwrap();
+        let problems = run.report.failures.iter().map(|failure| &failure.problem);
+        insta::assert_snapshot!(format!("{}\n{}", rendered(problems), text(&run, plain())));
+    }
+
+    #[test]
+    fn a_script_gets_every_case() {
+        let place = small();
+        let mut said = to_json(&ran(&args(place.path())));
+        said["version"] = "0".repeat(64).into();
+        insta::assert_snapshot!(serde_json::to_string_pretty(&said).unwrap());
+    }
+
+    #[test]
+    fn ci_gets_suites_and_cases_with_their_places() {
+        let place = small();
+        let run = ran(&args(place.path()));
+        insta::assert_snapshot!(junit::xml(&run, Duration::from_millis(20)).unwrap());
+        let broken = directory(&[("own.cedar", "@id(\"a\") permit (principal, action, resource")]);
+        let run = ran(&args(broken.path()));
+        insta::assert_snapshot!(
+            "junit_of_a_broken_directory",
+            junit::xml(&run, Duration::ZERO).unwrap()
+        );
+    }
+
+    #[test]
+    fn one_test_can_be_chosen_by_its_words_or_its_place() {
+        let place = small();
+        for (only, lines) in [
+            ("DB_WRITE", vec![]),
+            ("deleting", vec![6]),
+            ("own.yaml:14", vec![14, 14]),
+            ("through build calls workbench/db_read", vec![4, 5]),
+        ] {
+            let args = Args {
+                only: Some(only.to_owned()),
+                ..args(place.path())
+            };
+            let report = ran(&args).unwrap().report;
+            let found: Vec<usize> = report.tested.iter().map(|tested| tested.line).collect();
+            assert_eq!(found, lines, "{only}");
+            assert_eq!(report.cases() + report.left_out, 5, "{only}");
+        }
+    }
+}
