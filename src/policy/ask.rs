@@ -114,6 +114,14 @@ impl PolicySet {
         Ok(set)
     }
 
+    /// Loads and validates a policy directory without running its tests: they are to be run apart ([`PolicySet::test`]).
+    ///
+    /// # Errors
+    /// Everything that is wrong with it but for its tests.
+    pub fn load_untested(files: &Files, servers: &[Server]) -> Result<Self, Vec<Problem>> {
+        load::load(files, servers, &mut Kept::default())
+    }
+
     /// SHA-256 over all files of the directory, names and contents, as 64 hexadecimal digits.
     #[must_use]
     pub fn version(&self) -> &str {

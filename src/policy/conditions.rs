@@ -4,6 +4,7 @@
 //! the order in which Cedar looks at them, as they are written, with their lines, ready to be evaluated. The policy applies where its scope
 //! does and all of them hold. Made on demand: nothing of it is there while calls are only decided.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::str::FromStr as _;
 use std::sync::{Arc, OnceLock};
@@ -102,6 +103,22 @@ impl Conditions {
         }
         Self { parts }
     }
+}
+
+/// The conditions of a policy as Cedar writes them: the same text is the same condition. `None`: it can't be analysed.
+pub(super) fn texts(policy: &Policy) -> Option<HashSet<String>> {
+    let tree = policy.to_pst().ok()?;
+    let mut texts = HashSet::new();
+    for clause in tree.body().clauses() {
+        let (whole, unless) = match clause {
+            Clause::When(expr) => (expr, false),
+            Clause::Unless(expr) => (expr, true),
+        };
+        let mut operands = Vec::new();
+        cut(whole, unless, &mut operands);
+        texts.extend(operands.iter().map(|expr| format!("{unless} {expr}")));
+    }
+    Some(texts)
 }
 
 fn of_clause(clause: &Clause, text: &str, place: Option<&Range<usize>>, line: usize) -> Vec<Part> {

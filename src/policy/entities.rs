@@ -221,15 +221,24 @@ impl Fixed {
     /// The entity of a workload, in the path of each prefix of its id.
     pub(super) fn workload(&self, workload: &Workload) -> Result<Entity, BuildError> {
         let id = &workload.spiffe_id;
-        let paths = prefixes(id).map(|path| uid(&self.types.workload_path, path));
-        let domain = uid(&self.types.trust_domain, id.trust_domain());
         let attributes = [
             ("spiffeId", text(id.as_str())),
             ("trustDomain", text(id.trust_domain())),
             ("path", text(id.path())),
         ];
-        let parents = self.with_ancestors(paths.chain([domain]));
-        entity(self.workload_uid(workload), attributes, parents)
+        entity(self.workload_uid(workload), attributes, self.above_workload(id))
+    }
+
+    /// What a workload is in: the path of each prefix of its id, its trust domain, and what those are in.
+    pub(super) fn above_workload(&self, id: &SpiffeId) -> HashSet<EntityUid> {
+        let paths = prefixes(id).map(|path| uid(&self.types.workload_path, path));
+        let domain = uid(&self.types.trust_domain, id.trust_domain());
+        self.with_ancestors(paths.chain([domain]))
+    }
+
+    /// The entities of entities.json, each with all that it is in.
+    pub(super) fn declared(&self) -> impl Iterator<Item = (&EntityUid, &[EntityUid])> {
+        self.ancestors.iter().map(|(uid, above)| (uid, above.as_slice()))
     }
 
     /// The id of an actor.
@@ -270,7 +279,7 @@ impl Fixed {
     }
 
     /// These parents and all of theirs.
-    fn with_ancestors(&self, parents: impl Iterator<Item = EntityUid>) -> HashSet<EntityUid> {
+    pub(super) fn with_ancestors(&self, parents: impl Iterator<Item = EntityUid>) -> HashSet<EntityUid> {
         let mut all = HashSet::new();
         for parent in parents {
             if let Some(ancestors) = self.ancestors.get(&parent) {

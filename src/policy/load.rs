@@ -39,7 +39,8 @@ pub(super) fn load(files: &Files, servers: &[Server], kept: &mut Kept) -> Result
 
 fn load_with(files: &Files, servers: &[Server], kept: &mut Kept) -> Result<PolicySet, Vec<Problem>> {
     let inventory = Inventory::from_files(files)?;
-    let (schema, parts) = join(files, &inventory, servers).map_err(|problem| vec![problem.code(code::BASE_SCHEMA)])?;
+    let (schema, parts) =
+        join(files, &inventory, servers).map_err(|problem| vec![problem.code(code::BASE_SCHEMA)])?;
     let (declared, rules) = match (Declared::read(files, &schema), Rules::read(files, kept)) {
         (Ok(declared), Ok(rules)) => (declared, rules),
         (declared, rules) => {
@@ -156,8 +157,12 @@ fn unclassified(inventory: &Inventory) -> Vec<Problem> {
         .filter(|(_, tool)| !tool.classified)
         .map(|(server, tool)| {
             let message = format!("nothing says what `{}` does: it counts as `execute`", tool.action);
-            Problem::warning(format!("tools/{}.json", server.name), code::UNCLASSIFIED_TOOL, message)
-                .help(format!("say it in tools/{}.overrides.yaml", server.name))
+            Problem::warning(
+                format!("tools/{}.json", server.name),
+                code::UNCLASSIFIED_TOOL,
+                message,
+            )
+            .help(format!("say it in tools/{}.overrides.yaml", server.name))
         })
         .collect()
 }

@@ -46,7 +46,7 @@ fn files(changes: &[(&str, &str)]) -> Files {
 }
 
 /// Only these policies, with the default directory's tools and entities.
-fn only(policies: &str) -> Files {
+pub(super) fn only(policies: &str) -> Files {
     let default = Files::read(&directory()).unwrap();
     let kept = default
         .iter()

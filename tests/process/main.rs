@@ -11,6 +11,7 @@
 mod commands;
 mod crash;
 mod faults;
+mod policies;
 mod secrets;
 mod service;
 mod workload_api;

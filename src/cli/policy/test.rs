@@ -10,8 +10,9 @@ use super::{Directory, counted, list, refused, unreadable};
 use crate::cli::{Outcome, Output, Terminal};
 use crate::clock;
 use crate::inventory::{Files, Problem, Server};
-use crate::policy::{PolicySet, Report, Tested};
+use crate::policy::{Coverage, PolicySet, Report, Tested};
 
+mod coverage;
 mod junit;
 mod watch;
 
@@ -22,6 +23,7 @@ Examples:
   mcp-authz policy test
   mcp-authz policy test --watch
   mcp-authz policy test --only db_read
+  mcp-authz policy test --coverage
   mcp-authz policy test --only tests/workbench.yaml:14
   mcp-authz policy test policies --junit target/policies.xml
   mcp-authz policy test policies --output json")]
@@ -33,9 +35,18 @@ pub(super) struct Args {
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
 
-    /// Also write the results to this file, as `JUnit` XML
+    /// Also write the results to this file, as JUnit XML
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
+
+    /// Also say what the tests never showed: policies that never decided, conditions that were never true or never false,
+    /// tools that were never decided
+    #[arg(long)]
+    coverage: bool,
+
+    /// As `--coverage`, and exit with 1 if the tests left something out
+    #[arg(long, conflicts_with = "only")]
+    require_coverage: bool,
 
     /// Run again whenever the directory changes, until ctrl-c; the exit code is that of the last run
     #[arg(long)]
@@ -46,6 +57,10 @@ pub(super) struct Args {
 struct Run {
     set: PolicySet,
     report: Report,
+    /// Where it was asked for.
+    coverage: Option<Coverage>,
+    /// Whether it must be whole.
+    required: bool,
 }
 
 pub(super) async fn run(args: &Args, servers: &[Server], terminal: Terminal) -> miette::Result<Outcome> {
@@ -98,12 +113,24 @@ fn once(
 impl Run {
     fn of(args: &Args, files: &Files, servers: &[Server]) -> Result<Self, Vec<Problem>> {
         let set = PolicySet::load_untested(files, servers)?;
-        let report = set.test(files, servers, args.only.as_deref(), &mut |_, _| {})?;
-        Ok(Self { set, report })
+        let wanted = args.coverage || args.require_coverage;
+        let mut coverage = wanted.then(|| Coverage::none(&set, files, servers)).transpose()?;
+        let report = set.test(files, servers, args.only.as_deref(), &mut |question, said| {
+            if let Some(coverage) = &mut coverage {
+                coverage.add(&set, question, said);
+            }
+        })?;
+        Ok(Self {
+            set,
+            report,
+            coverage,
+            required: args.require_coverage,
+        })
     }
 
     fn passed(&self) -> bool {
-        self.report.failures.is_empty()
+        let covered = self.coverage.as_ref().is_none_or(Coverage::is_whole);
+        self.report.failures.is_empty() && (covered || !self.required)
     }
 }
 
@@ -125,7 +152,11 @@ fn say(run: &Result<Run, Vec<Problem>>, terminal: Terminal) -> miette::Result<()
 
 /// What is printed when all failures were shown.
 fn text(run: &Run, terminal: Terminal) -> String {
-    format!("{}\n{}", table(&run.report, terminal), sum(&run.report))
+    let mut text = format!("{}\n{}", table(&run.report, terminal), sum(&run.report));
+    if let Some(coverage) = &run.coverage {
+        text = format!("{text}\n{}", coverage::text(coverage, terminal));
+    }
+    text
 }
 
 fn table(report: &Report, terminal: Terminal) -> comfy_table::Table {
@@ -157,7 +188,7 @@ fn to_json(run: &Result<Run, Vec<Problem>>) -> Value {
         Ok(run) => run,
     };
     let failures = &run.report.failures;
-    json!({
+    let mut said = json!({
         "valid": run.passed(),
         "version": run.set.version(),
         "policies": run.set.len(),
@@ -167,7 +198,11 @@ fn to_json(run: &Result<Run, Vec<Problem>>) -> Value {
         "problems": list(failures.iter().map(|failure| &failure.problem)),
         "warnings": list(run.set.warnings()),
         "cases": run.report.tested.iter().map(case).collect::<Vec<_>>(),
-    })
+    });
+    if let (Some(coverage), Some(said)) = (&run.coverage, said.as_object_mut()) {
+        said.insert("coverage".to_owned(), coverage::to_json(coverage));
+    }
+    said
 }
 
 fn case(tested: &Tested) -> Value {
@@ -229,6 +264,8 @@ matrices:
             },
             only: None,
             junit: None,
+            coverage: false,
+            require_coverage: false,
             watch: false,
         }
     }
@@ -281,6 +318,82 @@ matrices:
             "junit_of_a_broken_directory",
             junit::xml(&run, Duration::ZERO).unwrap()
         );
+    }
+
+    #[test]
+    fn what_no_test_showed_is_told_and_can_be_required() {
+        let place = small();
+        let args = Args {
+            coverage: true,
+            ..args(place.path())
+        };
+        let run = ran(&args).unwrap();
+        let coverage = run.coverage.as_ref().unwrap();
+        let text = coverage::text(coverage, plain());
+        // Of the tools, the two that the tests call will do.
+        let of_tools =
+            |line: &&str| !line.contains("workbench/") || line.contains("db_") || line.contains("fs_read");
+        let shown: Vec<&str> = text
+            .lines()
+            .filter(of_tools)
+            .filter(|line| !line.contains("info/"))
+            .collect();
+        insta::assert_snapshot!(shown.join("\n"));
+        let mut said = coverage::to_json(coverage);
+        let tools = said["by_tool"].as_array_mut().unwrap();
+        tools.retain(|tool| {
+            ["workbench/db_read", "workbench/fs_write"].contains(&tool["action"].as_str().unwrap())
+        });
+        insta::assert_snapshot!(
+            "coverage_for_scripts",
+            serde_json::to_string_pretty(&said).unwrap()
+        );
+    }
+
+    #[tokio::test]
+    async fn a_gap_is_a_no_only_where_coverage_is_required() {
+        let tools = r#"{ "tools": [{ "name": "t", "inputSchema": { "type": "object" }, "annotations": { "readOnlyHint": true } }] }"#;
+        let whole = directory(&[]);
+        for entry in std::fs::read_dir(whole.path().join("tools")).unwrap() {
+            std::fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+        let put = |path: &str, text: &str| {
+            let path = whole.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        put("tools/own.json", tools);
+        let cases = |more: &str| {
+            format!(
+                "users: {{ ada: {{}} }}\nworkloads: {{ a: spiffe://a/b }}\ncases:\n  - {{ server: own, user: ada, workload: a, method: ping, expect: allow }}\n{more}"
+            )
+        };
+        put(
+            "a.cedar",
+            "@id(\"anyone\") permit (principal, action == Action::\"ping\", resource);\n",
+        );
+        put("tests/a.yaml", &cases(""));
+        let required = Args {
+            require_coverage: true,
+            ..args(whole.path())
+        };
+        assert_eq!(
+            run(&args(whole.path()), &[], plain()).await.unwrap(),
+            Outcome::Yes
+        );
+        // The tool was never decided.
+        assert_eq!(run(&required, &[], plain()).await.unwrap(), Outcome::No);
+        put(
+            "tests/a.yaml",
+            &cases("  - { server: own, user: ada, workload: a, tool: t, expect: deny }\n"),
+        );
+        assert_eq!(run(&required, &[], plain()).await.unwrap(), Outcome::Yes);
+        // A policy that never decides.
+        put(
+            "b.cedar",
+            "@id(\"other\") permit (principal, action == Action::\"tools/list\", resource);\n",
+        );
+        assert_eq!(run(&required, &[], plain()).await.unwrap(), Outcome::No);
     }
 
     #[test]

@@ -50,7 +50,8 @@ pub(super) fn run(args: &Args, servers: &[Server], terminal: Terminal) -> miette
 
 fn check(files: &Files, servers: &[Server]) -> Result<Valid, Vec<Problem>> {
     let set = PolicySet::load_and_test(files, servers)?;
-    let warnings = set.warnings().to_vec();
+    let mut warnings = set.warnings().to_vec();
+    warnings.extend(set.lint(files, servers)?);
     Ok(Valid { set, warnings })
 }
 
@@ -138,7 +139,7 @@ fn to_json(found: &Result<Valid, Vec<Problem>>, deny_warnings: bool) -> Value {
 mod tests {
     use std::path::Path;
 
-    use super::super::testing::{directory, shipped};
+    use super::super::testing::{directory, plain, rendered, shipped};
     use super::*;
     use crate::cli::Color;
 
@@ -181,6 +182,40 @@ mod tests {
             (&said["warnings"][0]["severity"], &said["warnings"][0]["code"]),
             (&json!("warning"), &json!("unclassified_tool"))
         );
+    }
+
+    const ODD: &str = "\
+@id(\"viewers\")
+permit (principal in Role::\"mcp-viewer\", action in Action::\"read\", resource in Server::\"workbench\");
+
+@id(\"viewers-of-databases\")
+@reason(\"Viewers may read databases\")
+permit (principal in Role::\"mcp-viewer\", action == Action::\"workbench/db_read\", resource)
+when { context.arguments has limit };
+
+@id(\"nowhere\")
+permit (principal, action in Action::\"admin\", resource in Server::\"info\");
+
+@id(\"no-shells\")
+forbid (principal is User, action in Action::\"tools/call\", resource in ToolGroup::\"shell\");
+";
+
+    #[test]
+    fn a_person_sees_what_to_look_at_with_its_line_and_what_to_do() {
+        let failing =
+            "users: { ada: {} }\ncases:\n  - { server: workbench, user: ada, method: ping, expect: allow }\n";
+        let place = directory(&[("own.cedar", ODD), ("tests/own.yaml", failing)]);
+        let found = found(place.path()).unwrap();
+        let text = text(&found, false, plain()).replace(found.set.short_version(), "0123456789ab");
+        insta::assert_snapshot!(format!("{}\n{text}", rendered(found.all())));
+    }
+
+    #[test]
+    fn a_script_gets_every_warning_with_its_code() {
+        let place = directory(&[("own.cedar", ODD)]);
+        let mut said = to_json(&found(place.path()), false);
+        said["version"] = "0".repeat(64).into();
+        insta::assert_snapshot!(serde_json::to_string_pretty(&said).unwrap());
     }
 
     #[test]

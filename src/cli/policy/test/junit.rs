@@ -1,4 +1,4 @@
-//! The tests as `JUnit` XML, which CI systems show: each file a suite, each test a case with its place.
+//! The tests as JUnit XML, which CI systems show: each file a suite, each test a case with its place.
 
 use std::time::Duration;
 
