@@ -202,8 +202,8 @@ pub async fn pipeline(config: &Config) -> Result<Pipeline, AppError> {
 
 /// Validating and testing policies is work for a thread of its own.
 async fn open_policies(config: &Config) -> Result<PolicyStore, AppError> {
-    let (directory, servers) = (config.policies.directory.clone(), config.servers.clone());
-    let opening = tokio::task::spawn_blocking(move || PolicyStore::open(&directory, servers, clock::now()));
+    let (settings, servers) = (config.policies.clone(), config.servers.clone());
+    let opening = tokio::task::spawn_blocking(move || PolicyStore::open(&settings, servers, clock::now()));
     let failed = |problems| AppError::Policies {
         directory: config.policies.directory.clone(),
         problems,

@@ -17,7 +17,7 @@ pub use logging::LogError;
 pub use metrics::{InFlight, Metrics, Reload};
 pub use settings::{HttpSettings, LogFormat, LogSettings};
 pub use status::{
-    AuditStatus, BundleStatus, IntrospectionStatus, KeyStatus, PolicyStatus, Probe, StateStatus, Status,
-    StreamStatus, TokenStatus, VerifiedStatus, WorkloadApiStatus, WorkloadTlsStatus,
+    AuditStatus, BundleStatus, DecisionStatus, IntrospectionStatus, KeyStatus, PolicyStatus, Probe,
+    StateStatus, Status, StreamStatus, TokenStatus, VerifiedStatus, WorkloadApiStatus, WorkloadTlsStatus,
 };
 pub use trace::TraceContext;

@@ -36,6 +36,9 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// How large the texts for the reader are.
 const TEXT_BYTES: usize = 64 * 1024;
 
+/// What a policy reads.
+const LIMITED: &str = r#"{"sql":"select 1","limit":100}"#;
+
 fn limit(baseline: u64) -> LibraryBenchmarkConfig {
     let mut callgrind = Callgrind::default();
     callgrind.hard_limits([(EventKind::Ir, baseline.saturating_add(baseline / 20))]);
@@ -50,6 +53,7 @@ mod baseline {
     pub(crate) const STRINGS: u64 = 474_901;
     pub(crate) const MESSAGE: u64 = 20_314;
     pub(crate) const SETTLED: u64 = 4_601;
+    pub(crate) const REMEMBERED: u64 = 6_000;
     pub(crate) const EVALUATED: u64 = 113_260;
     pub(crate) const STRANGER: u64 = 286_730;
     pub(crate) const ANSWER: u64 = 20_844;
@@ -77,7 +81,9 @@ fn message(warm: Warm) -> (mcp::Message, Warm) {
 
 #[library_benchmark]
 #[bench::settled(args = (Warm::of("fs_write", r#"{"path":"/srv/work/a","content":"b","create":true}"#)), config = limit(baseline::SETTLED))]
-#[bench::that_reads_arguments(args = (Warm::of("db_read", r#"{"sql":"select 1","limit":100}"#)), config = limit(baseline::EVALUATED))]
+#[bench::remembered(args = (Warm::of("db_read", LIMITED)), config = limit(baseline::REMEMBERED))]
+#[bench::with_other_values(args = (Warm::of("db_read", LIMITED).then(r#"{"sql":"select 1","limit":99}"#)), config = limit(baseline::EVALUATED))]
+#[bench::unremembered(args = (Warm::of("db_read", LIMITED).unremembered()), config = limit(baseline::EVALUATED))]
 #[bench::of_a_stranger(args = (Warm::default().forgotten()), config = limit(baseline::STRANGER))]
 fn evaluation(warm: Warm) -> (usize, Warm) {
     let policies = warm.pipeline.policies.current();

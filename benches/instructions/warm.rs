@@ -1,5 +1,6 @@
 //! A pipeline that has decided the bench's check before: what is asked again and again finds everything remembered.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,9 +21,9 @@ use mcp_authz::identity::Caller;
 use mcp_authz::inventory::Server;
 use mcp_authz::mcp::{Call, Id, Operation, Version, json};
 use mcp_authz::pipeline::Pipeline;
-use mcp_authz::policy::Question;
+use mcp_authz::policy::{DecisionCache, PolicyStore, Question, Settings};
 use mcp_authz::respond::About;
-use mcp_authz::wire::Settings;
+use mcp_authz::wire;
 use mcp_authz::wire::check::request::{self, Frame};
 use mcp_authz::wire::check::{self, Asking};
 use prost::Message as _;
@@ -70,14 +71,9 @@ impl Warm {
         let server = Arc::clone(pipeline.routes.find(&exchange).unwrap());
         let identified = pipeline.verifier.identify(&exchange, &server, exchange.received);
         let caller = runtime.block_on(identified).unwrap();
-        let arguments = json::read(arguments.as_bytes(), 64).unwrap();
-        let operation = Operation::ToolsCall {
-            tool: tool.to_owned(),
-            arguments: arguments.as_object().unwrap().clone(),
-        };
         let call = Call {
             id: Some(Id::Number(7)),
-            operation,
+            operation: called(tool, arguments),
         };
         let warm = Self {
             pipeline,
@@ -96,6 +92,29 @@ impl Warm {
     pub(crate) fn forgotten(mut self) -> Self {
         let user = self.caller.user.as_deref().unwrap().clone();
         self.caller.user = Some(Arc::new(user));
+        self
+    }
+
+    /// With nothing remembered of what policies said, as where `policies.decision_cache` is off.
+    pub(crate) fn unremembered(mut self) -> Self {
+        let settings = Settings {
+            decision_cache: DecisionCache::Off,
+            directory: Path::new(env!("CARGO_MANIFEST_DIR")).join("policies"),
+            ..Settings::default()
+        };
+        let server = Server::clone(&self.server);
+        let policies = PolicyStore::open(&settings, vec![server], clock::now()).unwrap();
+        Arc::get_mut(&mut self.pipeline).unwrap().policies = Arc::new(policies);
+        assert!(matches!(self.decided(), Decision::Permit(_)));
+        self
+    }
+
+    /// Before a call of the same tool with other arguments.
+    pub(crate) fn then(mut self, arguments: &str) -> Self {
+        let Operation::ToolsCall { tool, .. } = self.call.operation else {
+            unreachable!("a call of a tool")
+        };
+        self.call.operation = called(&tool, arguments);
         self
     }
 
@@ -143,6 +162,14 @@ impl Warm {
             &self.caller,
             vec![asked],
         )
+    }
+}
+
+fn called(tool: &str, arguments: &str) -> Operation {
+    let arguments = json::read(arguments.as_bytes(), 64).unwrap();
+    Operation::ToolsCall {
+        tool: tool.to_owned(),
+        arguments: arguments.as_object().unwrap().clone(),
     }
 }
 
@@ -216,7 +243,7 @@ impl Wire {
     }
 
     async fn asked(&self) -> Bytes {
-        let mut service = check::service(Arc::clone(&self.warm.pipeline), &Settings::default());
+        let mut service = check::service(Arc::clone(&self.warm.pipeline), &wire::Settings::default());
         let body = tonic::body::Body::new(http_body_util::Full::new(self.frame.clone()));
         let asked = http::Request::post("/envoy.service.auth.v3.Authorization/Check")
             .header("content-type", "application/grpc")

@@ -10,10 +10,11 @@ use super::workload_api::WorkloadApi;
 use crate::clock;
 use crate::identity::{BundleStatus as Bundle, IntrospectionNumbers, KeyStatus as Keys, Verifier};
 use crate::pipeline::Pipeline;
+use crate::policy::DecisionStatus as KnownDecisions;
 use crate::state::StateError;
 use crate::telemetry::{
-    AuditStatus, BundleStatus, IntrospectionStatus, KeyStatus, PolicyStatus, Probe, StateStatus, Status,
-    TokenStatus, VerifiedStatus,
+    AuditStatus, BundleStatus, DecisionStatus, IntrospectionStatus, KeyStatus, PolicyStatus, Probe,
+    StateStatus, Status, TokenStatus, VerifiedStatus,
 };
 
 /// Asks the pipeline's parts.
@@ -48,6 +49,7 @@ impl Parts {
             version: Some(status.version.to_string()),
             loaded: Some(status.loaded_at),
             refused,
+            decisions: decisions_of(self.pipeline.policies.current().decisions()),
         }
     }
 
@@ -96,6 +98,15 @@ impl Probe for Parts {
             workload_api: self.workload_api.as_ref().map(WorkloadApi::status),
             audit: self.audit(),
         }
+    }
+}
+
+fn decisions_of(known: KnownDecisions) -> DecisionStatus {
+    DecisionStatus {
+        known: known.known,
+        bytes: known.bytes,
+        capacity: known.capacity,
+        lookups: known.lookups,
     }
 }
 

@@ -7,6 +7,7 @@ use super::accept::{self, Acceptance, ArgumentError};
 use super::convert::{self, Converted};
 use super::headers::{self, HeaderArgument, HeaderError};
 use super::overrides::{Override, Undeclared};
+use super::selection::Selection;
 use super::shape::{self, Record};
 use super::unseen::Unseen;
 use super::{OperationKind, ServerName};
@@ -103,7 +104,13 @@ impl Tool {
     /// What Cedar sees of arguments that fit, and the places that it doesn't.
     #[must_use]
     pub fn to_cedar(&self, arguments: &Object) -> Converted {
-        convert::convert(&self.shape, arguments)
+        self.selected_to_cedar(arguments, &Selection::Whole)
+    }
+
+    /// What Cedar sees of those of the arguments that are selected: the rest is neither in the record nor told as omitted.
+    #[must_use]
+    pub fn selected_to_cedar(&self, arguments: &Object, selection: &Selection) -> Converted {
+        convert::convert(&self.shape, arguments, selection)
     }
 
     /// The Cedar type of `context.arguments`.

@@ -1,18 +1,21 @@
 //! One question to all the policies: what is asked, of whom, and what comes of it.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use cedar_policy::{Context, Entities};
 
 use super::conditions::Known;
 use super::context::context;
+use super::decisions::{DecisionStatus, Decisions, Lookups};
 use super::entities::{BuildError, Fixed, StepUp, build, uid};
 use super::evaluate::Engine;
 use super::kept::Kept;
+use super::settings::DecisionCache;
 use super::standing::{Standing, Standings, Standpoint};
 use super::target::{MAX_LISTENED, Target};
 use super::verdict::Verdict;
-use super::{Question, code, load, suite};
+use super::{Question, code, load, standing, suite};
 use crate::inventory::{ArgumentError, Files, Inventory, Place, Problem, Requirement, Server};
 
 /// Everything that decides: the policies of one directory as they were at one moment, with the tools they are about.
@@ -22,6 +25,7 @@ pub struct PolicySet {
     pub(super) fixed: Fixed,
     pub(super) inventory: Inventory,
     pub(super) standings: Standings,
+    pub(super) decisions: Decisions,
     pub(super) version: String,
     pub(super) warnings: Vec<Problem>,
     pub(super) report: suite::Report,
@@ -122,6 +126,22 @@ impl PolicySet {
         load::load(files, servers, &mut Kept::default())
     }
 
+    /// The same set with nothing remembered of what it was asked, and with so much room to remember what it will be.
+    #[must_use]
+    pub fn remembering(self, room: DecisionCache, lookups: Arc<Lookups>) -> Self {
+        Self {
+            standings: standing::none(),
+            decisions: Decisions::new(room, lookups),
+            ..self
+        }
+    }
+
+    /// How its decisions fare.
+    #[must_use]
+    pub fn decisions(&self) -> DecisionStatus {
+        self.decisions.status()
+    }
+
     /// SHA-256 over all files of the directory, names and contents, as 64 hexadecimal digits.
     #[must_use]
     pub fn version(&self) -> &str {
@@ -188,10 +208,7 @@ impl PolicySet {
         let mut verdicts: Vec<Verdict> = Vec::new();
         for target in targets {
             let standing = self.standing(question, target, step)?;
-            let on_target = match &standing.settled {
-                Some(settled) => settled.clone(),
-                None => self.verdicts(question, target, &standing)?,
-            };
+            let on_target = Arc::unwrap_or_clone(self.decided(question, target, &standing)?);
             for (index, verdict) in on_target.into_iter().enumerate() {
                 match verdicts.get_mut(index) {
                     Some(sofar) => sofar.also(verdict),
@@ -232,7 +249,7 @@ impl PolicySet {
         standing: &'a Standing,
     ) -> Result<Posed<'a>, AskError> {
         let given = target.arguments.filter(|_| standing.needs.arguments);
-        let converted = given.map(|(tool, arguments)| tool.to_cedar(arguments));
+        let converted = given.map(|(tool, arguments)| tool.selected_to_cedar(arguments, &standing.arguments));
         let (arguments, omitted) = converted
             .map(|converted| (converted.record, converted.omitted))
             .unzip();

@@ -15,6 +15,7 @@ use super::reads::Reads;
 use super::scope::Scope;
 use super::verdict::{Fired, Outcome, Principal, Verdict};
 use super::written::Location;
+use crate::inventory::Selection;
 
 /// How many policies the remembered candidates may have, all together: 2.2 kB each.
 const REMEMBERED: u64 = 4096;
@@ -60,6 +61,8 @@ pub(super) struct Candidates {
     pub(super) needs: Needs,
     /// Entities whose parents or attributes their conditions look up by name.
     pub(super) looked_up: BTreeSet<EntityUid>,
+    /// Which arguments they read.
+    pub(super) arguments: Selection,
 }
 
 impl Engine {
@@ -119,7 +122,12 @@ impl Engine {
             };
             set.add(rule.policy.clone())?;
         }
+        let mut arguments = Selection::default();
+        for path in rules().flat_map(|rule| rule.reads.arguments()) {
+            arguments.add(path);
+        }
         Ok(Candidates {
+            arguments,
             needs: Needs::of(&rules().map(|rule| &rule.reads)),
             looked_up: rules()
                 .flat_map(|rule| rule.reads.looked_up.iter().cloned())

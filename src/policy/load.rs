@@ -9,6 +9,7 @@ use super::PolicySet;
 use super::actions;
 use super::arguments;
 use super::conditions;
+use super::decisions::Decisions;
 use super::declared::Declared;
 use super::entities::{Fixed, ToolEntity};
 use super::evaluate::Engine;
@@ -72,6 +73,7 @@ fn load_with(files: &Files, servers: &[Server], kept: &mut Kept) -> Result<Polic
     Ok(PolicySet {
         engine: Engine::new(rules.all),
         standings: standing::none(),
+        decisions: Decisions::default(),
         fixed,
         inventory,
         version: version(files),

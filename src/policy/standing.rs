@@ -1,5 +1,6 @@
 //! Where a caller stands before a thing: its entities, and the policies that can apply. Made once for a token, a workload
-//! and a tool, and remembered as long as the set of policies rules.
+//! and a tool, and remembered as long as the set of policies rules. Before a thing whose name is the client's (a resource, a prompt, a session) likewise,
+//! if the name is short, in a room of its own.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -8,19 +9,30 @@ use cedar_policy::{Context, Entities, Entity, EntityUid, Request};
 use quick_cache::sync::Cache;
 
 use super::context::Needs;
+use super::decisions::Memory;
 use super::entities::{StepUp, build, uid};
 use super::evaluate::Candidates;
 use super::target::Target;
-use super::verdict::{Principal, Verdict};
+use super::verdict::Principal;
 use super::{AskError, BuildError, PolicySet, Question};
 use crate::identity::{Actor, User};
-use crate::inventory::Requirement;
+use crate::inventory::{Requirement, Selection};
 
 /// How much memory standings may take, in kilobytes, roughly.
 const REMEMBERED: u64 = 8192;
+/// And those before things that clients name, of which there is no end: they can push out none but one another.
+const REMEMBERED_OF_NAMED: u64 = 2048;
+/// The longest name that is remembered, in bytes.
+const MAX_NAME: usize = 512;
 
-/// Standings by whose they are.
-pub(super) type Standings = Cache<Key, Arc<Standing>, InKilobytes>;
+/// Standings by whose they are, and before what.
+#[derive(Debug)]
+pub(super) struct Standings {
+    ours: Known,
+    named: Known,
+}
+
+type Known = Cache<Key, Arc<Standing>, InKilobytes>;
 
 /// Where the principals of one caller stand before one thing.
 #[derive(Debug)]
@@ -30,8 +42,10 @@ pub(super) struct Standing {
     pub(super) principals: Vec<Standpoint>,
     /// What of the context the candidates read.
     pub(super) needs: Needs,
-    /// The verdicts, where nothing that differs from call to call is read.
-    pub(super) settled: Option<Vec<Verdict>>,
+    /// Which arguments.
+    pub(super) arguments: Selection,
+    /// What is remembered of the verdicts.
+    pub(super) memory: Memory,
     /// Kept, because the key holds its address: no other user can have it meanwhile.
     user: Option<Arc<User>>,
     /// Likewise.
@@ -55,6 +69,8 @@ pub(super) struct Key {
     workload: String,
     server: String,
     action: String,
+    /// What the client named, if it did.
+    named: Option<EntityUid>,
 }
 
 /// A [`Key`] that owns nothing, to look it up with.
@@ -64,6 +80,7 @@ struct Wanted<'a> {
     workload: &'a str,
     server: &'a str,
     action: &'a str,
+    named: Option<&'a EntityUid>,
 }
 
 impl PolicySet {
@@ -74,15 +91,22 @@ impl PolicySet {
         target: &Target<'_>,
         step: &StepUp,
     ) -> Result<Arc<Standing>, AskError> {
-        if target.entity.is_some() || *step != StepUp::default() {
+        let known = match &target.entity {
+            None => &self.standings.ours,
+            Some(_) => &self.standings.named,
+        };
+        let short = target.entity.is_none() || name_of(target).len() <= MAX_NAME;
+        if !short || *step != StepUp::default() {
             return Ok(Arc::new(self.stand(question, target, step)?));
         }
         let wanted = Wanted::of(question, target);
-        if let Some(known) = self.standings.get(&wanted) {
+        if let Some(known) = known.get(&wanted) {
             return Ok(known);
         }
-        let standing = Arc::new(self.stand(question, target, step)?);
-        self.standings.insert(wanted.owned(), Arc::clone(&standing));
+        let mut standing = self.stand(question, target, step)?;
+        standing.memory = self.memory(standing.needs);
+        let standing = Arc::new(standing);
+        known.insert(wanted.owned(), Arc::clone(&standing));
         Ok(standing)
     }
 
@@ -100,11 +124,13 @@ impl PolicySet {
             .ok_or_else(|| BuildError(format!("no action `{}` in the schema", target.action)))?;
         let mut entities = fixed.clone().add_entities(added, None).map_err(build)?;
         let mut needs = Needs::default();
+        let mut arguments = Selection::default();
         let mut standpoints = Vec::with_capacity(principals.len());
         for (principal, uid) in principals {
             let request = self.request(&uid, target, Context::empty())?;
             let candidates = self.engine.candidates(&request, &entities).map_err(build)?;
             needs = needs.and(candidates.needs);
+            arguments.also(&candidates.arguments);
             standpoints.push(Standpoint {
                 principal,
                 uid,
@@ -114,18 +140,15 @@ impl PolicySet {
         for standpoint in &standpoints {
             entities = self.fixed.with(entities, &standpoint.candidates.looked_up)?;
         }
-        let mut standing = Standing {
+        Ok(Standing {
             entities,
             principals: standpoints,
             needs,
-            settled: None,
+            arguments,
+            memory: Memory::Nothing,
             user: question.caller.user.clone(),
             _actor: question.caller.actor.clone(),
-        };
-        if !needs.of_the_call() {
-            standing.settled = Some(self.verdicts(question, target, &standing)?);
-        }
-        Ok(standing)
+        })
     }
 
     /// Refuses a call without the identities that its server requires, or without any.
@@ -188,7 +211,14 @@ impl PolicySet {
 
 /// No standing is remembered yet.
 pub(super) fn none() -> Standings {
-    Cache::with_weighter(1024, REMEMBERED, InKilobytes)
+    Standings {
+        ours: Cache::with_weighter(1024, REMEMBERED, InKilobytes),
+        named: Cache::with_weighter(256, REMEMBERED_OF_NAMED, InKilobytes),
+    }
+}
+
+fn name_of<'a>(target: &'a Target<'_>) -> &'a str {
+    target.resource.id().unescaped()
 }
 
 impl<'a> Wanted<'a> {
@@ -203,6 +233,7 @@ impl<'a> Wanted<'a> {
             workload: caller.workload.as_ref().map_or("", |workload| workload.key()),
             server: question.server.name.as_str(),
             action: &target.action,
+            named: target.entity.as_ref().map(|_| &target.resource),
         }
     }
 
@@ -213,21 +244,41 @@ impl<'a> Wanted<'a> {
             workload: self.workload.to_owned(),
             server: self.server.to_owned(),
             action: self.action.to_owned(),
+            named: self.named.cloned(),
         }
+    }
+
+    /// As the members of a [`Key`], in their order.
+    const fn members(&self) -> (usize, (usize, bool), &str, &str, &str, Option<&EntityUid>) {
+        (
+            self.user,
+            self.actor,
+            self.workload,
+            self.server,
+            self.action,
+            self.named,
+        )
     }
 }
 
 impl Hash for Wanted<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        // As `Key` is hashed: its members in their order.
-        (self.user, self.actor, self.workload, self.server, self.action).hash(state);
+        // As `Key` is hashed.
+        self.members().hash(state);
     }
 }
 
 impl quick_cache::Equivalent<Key> for Wanted<'_> {
     fn equivalent(&self, key: &Key) -> bool {
-        (self.user, self.actor, self.workload, self.server, self.action)
-            == (key.user, key.actor, &*key.workload, &*key.server, &*key.action)
+        let Key {
+            user,
+            actor,
+            workload,
+            server,
+            action,
+            named,
+        } = key;
+        self.members() == (*user, *actor, &**workload, &**server, &**action, named.as_ref())
     }
 }
 

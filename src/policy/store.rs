@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::changes::{Changes, Told};
 use super::load::version;
-use super::{Kept, PolicySet, Settings};
+use super::{DecisionCache, Kept, Lookups, PolicySet, Settings};
 use crate::clock;
 use crate::inventory::{Files, Problem, Server};
 
@@ -26,6 +26,8 @@ const MAX_READINGS: usize = 5;
 pub struct PolicyStore {
     directory: PathBuf,
     servers: Vec<Server>,
+    room: DecisionCache,
+    lookups: Arc<Lookups>,
     current: ArcSwap<PolicySet>,
     status: watch::Sender<Status>,
     /// Held while a directory is loaded: two loads at once would race for the last word.
@@ -78,19 +80,25 @@ impl PolicyStore {
     ///
     /// # Errors
     /// Everything that is wrong with the directory: there is nothing that could rule instead.
-    pub fn open(directory: &Path, servers: Vec<Server>, now: Timestamp) -> Result<Self, Vec<Problem>> {
-        let files = stable(directory)?;
+    pub fn open(settings: &Settings, servers: Vec<Server>, now: Timestamp) -> Result<Self, Vec<Problem>> {
+        let files = stable(&settings.directory)?;
         let mut kept = Kept::default();
         let set = PolicySet::reload(&files, &servers, &mut kept)?;
         warn(&set);
-        let mut store = Self::of(set, now);
-        store.loading = Mutex::new(Loading {
+        let (room, lookups) = (settings.decision_cache, Arc::<Lookups>::default());
+        let set = set.remembering(room, Arc::clone(&lookups));
+        let loading = Loading {
             kept,
             ..Loading::default()
-        });
-        directory.clone_into(&mut store.directory);
-        store.servers = servers;
-        Ok(store)
+        };
+        Ok(Self {
+            directory: settings.directory.clone(),
+            servers,
+            room,
+            lookups,
+            loading: Mutex::new(loading),
+            ..Self::of(set, now)
+        })
     }
 
     /// A store of a set that never changes.
@@ -108,6 +116,8 @@ impl PolicyStore {
         Self {
             directory: PathBuf::new(),
             servers: Vec::new(),
+            room: DecisionCache::default(),
+            lookups: Arc::default(),
             current: ArcSwap::from_pointee(set),
             status: watch::Sender::new(status),
             loading: Mutex::default(),
@@ -168,7 +178,8 @@ impl PolicyStore {
     /// Lets a set rule. The one that ruled is given back while somebody still asks it, and is gone otherwise.
     fn swap(&self, set: PolicySet, now: Timestamp) -> Option<Arc<PolicySet>> {
         warn(&set);
-        let set = Arc::new(set);
+        // What its own tests asked is no more likely to be asked again than anything else.
+        let set = Arc::new(set.remembering(self.room, Arc::clone(&self.lookups)));
         let retired = self.current.swap(Arc::clone(&set));
         tracing::info!(
             version = set.version(),

@@ -13,6 +13,7 @@ mod loading;
 mod many;
 mod plain;
 mod reloading;
+mod remembering;
 mod traces;
 
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ use jiff::Timestamp;
 use super::*;
 use crate::identity::{Caller, Facts, User, Workload};
 use crate::inventory::{Files, Problem};
+use crate::mcp::call::Reference;
 use crate::mcp::{Call, Id, Operation, Version, json};
 use crate::spiffe::SpiffeId;
 

@@ -15,6 +15,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, Prometheu
 use super::histogram::Histogram;
 use super::status::Status;
 
+mod decisions;
 mod state;
 mod tokens;
 mod workload_api;
@@ -248,6 +249,7 @@ impl Metrics {
         }
         state::tell(&self.recorder, &status.state);
         tokens::tell(&self.recorder, &status.tokens);
+        decisions::tell(&self.recorder, &status.policies.decisions);
         if let Some(status) = &status.workload_api {
             workload_api::tell(&self.recorder, status, now);
         }
@@ -314,8 +316,9 @@ fn describe(recorder: &PrometheusRecorder) {
         (AUDIT_FAILURES, "Failed attempts to write the audit journal."),
         (BUNDLE_FAILURES, "Failed attempts to get a trust domain's bundle."),
     ];
+    let caches = tokens::COUNTERS.into_iter().chain(decisions::COUNTERS);
     let others = state::COUNTERS.into_iter().chain(workload_api::COUNTERS);
-    for (name, help) in counters.into_iter().chain(others).chain(tokens::COUNTERS) {
+    for (name, help) in counters.into_iter().chain(others).chain(caches) {
         recorder.describe_counter(name.into(), None, help.into());
     }
     let gauges = [
@@ -347,8 +350,9 @@ fn describe(recorder: &PrometheusRecorder) {
         (AUDIT_WRITABLE, "1 if the audit journal can be written."),
         (READY, "1 if new requests are welcome."),
     ];
+    let caches = tokens::GAUGES.into_iter().chain(decisions::GAUGES);
     let others = state::GAUGES.into_iter().chain(workload_api::GAUGES);
-    for (name, help) in gauges.into_iter().chain(others).chain(tokens::GAUGES) {
+    for (name, help) in gauges.into_iter().chain(others).chain(caches) {
         recorder.describe_gauge(name.into(), None, help.into());
     }
 }
@@ -371,6 +375,13 @@ fn flag(yes: bool) -> f64 {
 /// A number of places as the gauge's number; exact far beyond any queue.
 fn count(places: usize) -> f64 {
     f64::from(u32::try_from(places).unwrap_or(u32::MAX))
+}
+
+/// In kilobytes exact far beyond any memory.
+fn bytes(bytes: u64) -> f64 {
+    let kilobytes = u32::try_from(bytes >> 10).unwrap_or(u32::MAX);
+    let rest = u32::try_from(bytes & 1023).unwrap_or_default();
+    f64::from(kilobytes) * 1024.0 + f64::from(rest)
 }
 
 #[cfg(test)]

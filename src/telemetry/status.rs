@@ -48,6 +48,21 @@ pub struct PolicyStatus {
     pub loaded: Option<Timestamp>,
     /// Why the last attempt to load another was refused; `None` if it wasn't.
     pub refused: Option<String>,
+    /// What is remembered of its verdicts.
+    pub decisions: DecisionStatus,
+}
+
+/// What is remembered of verdicts.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct DecisionStatus {
+    /// Decisions that are remembered by what they were read from.
+    pub known: usize,
+    /// What they take, in bytes, roughly.
+    pub bytes: u64,
+    /// What they may take, in bytes; 0 where none is remembered.
+    pub capacity: u64,
+    /// How often one was looked for since the start, by outcome.
+    pub lookups: Vec<(&'static str, u64)>,
 }
 
 /// The keys of one issuer.

@@ -9,8 +9,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use mcp_authz::audit::{Batch, Durations, PolicyEffect, Record, Redacted, ShowArguments, User};
 use mcp_authz::telemetry::{
-    BundleStatus, IntrospectionStatus, KeyStatus, Metrics, PolicyStatus, StateStatus, Status, StreamStatus,
-    TokenStatus, VerifiedStatus, WorkloadApiStatus, WorkloadTlsStatus,
+    BundleStatus, DecisionStatus, IntrospectionStatus, KeyStatus, Metrics, PolicyStatus, StateStatus, Status,
+    StreamStatus, TokenStatus, VerifiedStatus, WorkloadApiStatus, WorkloadTlsStatus,
 };
 use mcp_authz::{clock, identity};
 use serde_json::value::RawValue;
@@ -65,6 +65,10 @@ pub(crate) fn metrics() -> BTreeMap<String, BTreeSet<String>> {
             version: Some("1".to_owned()),
             loaded: Some(now),
             refused: None,
+            decisions: DecisionStatus {
+                lookups: vec![("hit", 1)],
+                ..DecisionStatus::default()
+            },
         },
         keys: vec![key("one")],
         bundles: vec![BundleStatus {

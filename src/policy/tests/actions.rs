@@ -152,7 +152,11 @@ fn warnings_are_logged_when_a_directory_begins_to_rule() {
         .with_ansi(false)
         .finish();
     tracing::subscriber::with_default(subscriber, || {
-        PolicyStore::open(place.path(), Vec::new(), clock::now()).unwrap();
+        let settings = Settings {
+            directory: place.path().to_owned(),
+            ..Settings::default()
+        };
+        PolicyStore::open(&settings, Vec::new(), clock::now()).unwrap();
     });
     let said = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(

@@ -29,7 +29,8 @@ fn copy(to: &Path) {
 }
 
 fn store(directory: &Path) -> PolicyStore {
-    PolicyStore::open(directory, Vec::new(), now()).unwrap_or_else(|problems| panic!("{}", shown(&problems)))
+    PolicyStore::open(&settings(directory), Vec::new(), now())
+        .unwrap_or_else(|problems| panic!("{}", shown(&problems)))
 }
 
 fn outcome(store: &PolicyStore) -> Outcome {
@@ -122,10 +123,11 @@ fn an_edit_that_fails_the_directorys_own_tests_does_not_rule() {
 #[test]
 fn a_first_load_that_fails_is_an_error() {
     let place = TempDir::new().unwrap();
-    assert!(PolicyStore::open(&place.path().join("nowhere"), Vec::new(), now()).is_err());
+    let nowhere = settings(&place.path().join("nowhere"));
+    assert!(PolicyStore::open(&nowhere, Vec::new(), now()).is_err());
     copy(place.path());
     fs::write(place.path().join("nobody.cedar"), BROKEN).unwrap();
-    let problems = PolicyStore::open(place.path(), Vec::new(), now()).unwrap_err();
+    let problems = PolicyStore::open(&settings(place.path()), Vec::new(), now()).unwrap_err();
     assert_eq!(problems[0].line_column(), Some((1, 36)));
 }
 
@@ -135,7 +137,7 @@ fn settings(directory: &Path) -> Settings {
         settle: Duration::from_millis(30),
         settle_at_most: Duration::from_millis(200),
         poll_interval: Duration::from_secs(1),
-        reload: true,
+        ..Settings::default()
     }
 }
 

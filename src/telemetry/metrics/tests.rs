@@ -2,12 +2,21 @@
 
 use super::*;
 use crate::telemetry::{
-    AuditStatus, BundleStatus, IntrospectionStatus, KeyStatus, PolicyStatus, StateStatus, TokenStatus,
-    VerifiedStatus,
+    AuditStatus, BundleStatus, DecisionStatus, IntrospectionStatus, KeyStatus, PolicyStatus, StateStatus,
+    TokenStatus, VerifiedStatus,
 };
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
+}
+
+fn decisions() -> DecisionStatus {
+    DecisionStatus {
+        known: 5,
+        bytes: 2000,
+        capacity: 8_388_608,
+        lookups: vec![("hit", 70), ("miss", 6), ("not_cacheable", 3)],
+    }
 }
 
 fn status(version: &str) -> Status {
@@ -16,6 +25,7 @@ fn status(version: &str) -> Status {
             version: Some(version.into()),
             loaded: Some(at(100)),
             refused: None,
+            decisions: decisions(),
         },
         keys: vec![KeyStatus {
             issuer: "https://idp/realms/\"a\"".into(),
@@ -286,6 +296,12 @@ fn what_is_known_of_tokens_and_what_it_took_is_told() {
     let metrics = Metrics::new([]);
     let text = metrics.render(&status("v1"), at(200));
     for line in [
+        "mcp_authz_known_decisions 5",
+        "mcp_authz_known_decisions_bytes 2000",
+        "mcp_authz_known_decisions_capacity_bytes 8388608",
+        r#"mcp_authz_known_decisions_lookups_total{outcome="hit"} 70"#,
+        r#"mcp_authz_known_decisions_lookups_total{outcome="miss"} 6"#,
+        r#"mcp_authz_known_decisions_lookups_total{outcome="not_cacheable"} 3"#,
         "mcp_authz_known_tokens 12",
         "mcp_authz_known_tokens_bytes 20000",
         "mcp_authz_known_tokens_capacity_bytes 10240000",

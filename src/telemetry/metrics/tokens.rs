@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use metrics::Recorder as _;
 use metrics_exporter_prometheus::PrometheusRecorder;
 
-use super::{METADATA, count, gauge, key};
+use super::{METADATA, bytes, count, gauge, key};
 use crate::telemetry::status::TokenStatus;
 
 const TOKENS: &str = "mcp_authz_known_tokens";
@@ -93,11 +93,4 @@ pub(super) fn write(text: &mut String, status: &TokenStatus) {
         let (algorithm, took) = (verified.algorithm, verified.took.as_secs_f64());
         let _ = writeln!(text, "{VERIFYING}{{algorithm=\"{algorithm}\"}} {took}");
     }
-}
-
-/// In kilobytes exact far beyond any memory.
-fn bytes(bytes: u64) -> f64 {
-    let kilobytes = u32::try_from(bytes >> 10).unwrap_or(u32::MAX);
-    let rest = u32::try_from(bytes & 1023).unwrap_or_default();
-    f64::from(kilobytes) * 1024.0 + f64::from(rest)
 }
