@@ -2,6 +2,7 @@
 
 mod answer;
 mod call;
+mod why;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

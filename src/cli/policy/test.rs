@@ -235,6 +235,11 @@ permit (principal in TrustTier::\"trusted\", action in Action::\"tools/call\", r
 @reason(\"At most 100 rows\")
 forbid (principal is User, action == Action::\"workbench/db_read\", resource)
 when { context.arguments has limit && context.arguments.limit > 100 };
+
+@id(\"dry-runs\")
+@reason(\"Viewers may see what a statement would do\")
+permit (principal in Role::\"mcp-viewer\", action == Action::\"workbench/db_write\", resource)
+when { context.arguments has dry_run && context.arguments.dry_run };
 ";
     const TESTS: &str = "\
 users: { ada: { roles: [mcp-viewer] } }

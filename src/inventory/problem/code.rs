@@ -50,6 +50,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_page_of_findings_lists_every_code_with_what_it_means() {
+        let page = include_str!("../../../docs/findings.md");
+        let listed: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+        let codes: Vec<String> = ALL
+            .iter()
+            .map(|(code, meaning)| format!("| `{code}` | {meaning} |"))
+            .collect();
+        assert_eq!(listed, codes);
+    }
+
+    #[test]
     fn no_code_is_given_twice() {
         let mut codes: Vec<&str> = ALL.iter().map(|(code, _)| *code).collect();
         codes.sort_unstable();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::why::why;
 use super::{Case, Expected, NOBODY, People, Said};
 use crate::identity::{Acting, Actor, Workload};
 use crate::inventory::{Requirement, Server};
@@ -56,7 +57,12 @@ pub(in crate::policy) fn ask(
     let said = set.ask(&question);
     look(&question, &said);
     let mut answer = Answer::of(&said);
-    answer.unmet = answer.compare(case, &said).or_else(|| {
+    let told = || {
+        let mut lines = vec![told(&said)];
+        lines.extend(why(set, &question));
+        lines.join("\n")
+    };
+    answer.unmet = answer.compare(case, told).or_else(|| {
         let (expected, found) = (
             case.step_up.as_ref()?.step(),
             set.step_up(&question).unwrap_or_default(),
@@ -132,11 +138,12 @@ impl Answer {
         }
     }
 
-    fn compare(&self, case: &Case, said: &Result<Vec<Verdict>, AskError>) -> Option<Said> {
+    /// What isn't as expected, with what came out.
+    fn compare(&self, case: &Case, told: impl Fn() -> String) -> Option<Said> {
         let unmet = |message: String| {
             Some(Said {
                 message,
-                help: Some(told(said)),
+                help: Some(told()),
             })
         };
         if self.found != case.expect {
