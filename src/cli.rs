@@ -131,9 +131,7 @@ fn dispatch(command: Command, terminal: Terminal) -> miette::Result<Outcome> {
             Command::Serve(args) => serve::run(args, terminal).await,
             Command::Demo(args) => demo::run(args, terminal).await,
             Command::Check(args) => check::run(args, terminal).await,
-            Command::Policy(Policy { args, file }) => {
-                policy::run(&args, &file.servers(terminal)?, terminal).await
-            }
+            Command::Policy(Policy { args, file }) => policy::run(&args, &file, terminal).await,
             Command::Tools(args) => tools::run(args, terminal).await,
             Command::Token(args) => token::run(args, terminal).await,
             Command::Revoke(args) => revoke::run(args, terminal).await,

@@ -52,6 +52,7 @@ mod written;
 
 pub use ask::{AskError, PolicySet};
 pub use case::Expected;
+pub use cedar_policy::Effect;
 pub use changes::{Changes, Told};
 pub use conditions::{Compared, Condition, Relation, Said, Subject, Value};
 pub use coverage::{Coverage, OfCondition, OfPolicy, OfTool, Share};

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use super::configured::ConfigFile;
 #[cfg(test)]
 use super::{Color, Output};
 use super::{Outcome, Terminal};
-use crate::inventory::{Problem, Server};
+use crate::inventory::Problem;
 use crate::policy::Report;
 
+mod explain;
 mod format;
 mod schema;
 mod test;
@@ -29,6 +31,7 @@ pub struct PolicyArgs {
 enum Command {
     Validate(validate::Args),
     Test(test::Args),
+    Explain(Box<explain::Args>),
     Format(format::Args),
     Schema(schema::Args),
 }
@@ -40,15 +43,20 @@ struct Directory {
     directory: PathBuf,
 }
 
-/// Runs a command on a policy directory. `servers` are those of the configuration; a server that it doesn't name is
-/// taken with the configuration's defaults.
+/// Runs a command on a policy directory. A server that the configuration doesn't name is taken with its defaults.
 ///
 /// # Errors
-/// The directory can't be read.
-pub async fn run(args: &PolicyArgs, servers: &[Server], terminal: Terminal) -> miette::Result<Outcome> {
+/// The configuration or the directory can't be read.
+pub(super) async fn run(
+    args: &PolicyArgs,
+    config: &ConfigFile,
+    terminal: Terminal,
+) -> miette::Result<Outcome> {
+    let servers = &config.servers(terminal)?;
     match &args.command {
         Command::Validate(args) => validate::run(args, servers, terminal),
         Command::Test(args) => test::run(args, servers, terminal).await,
+        Command::Explain(args) => explain::run(args, config, servers, terminal),
         Command::Format(args) => format::run(args, terminal),
         Command::Schema(args) => schema::run(args, servers, terminal),
     }
