@@ -1,7 +1,7 @@
 //! Asks Cedar, and reads its answer the way that fails closed.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use cedar_policy::{
     Authorizer, Decision, Effect, Entities, EntityUid, Policy, PolicyId, PolicySet, PolicySetError, Request,
@@ -12,7 +12,7 @@ use super::context::Needs;
 use super::entities::StepUp;
 use super::index::Index;
 use super::reads::Reads;
-use super::scope::Scope;
+use super::scope::{self, Scope};
 use super::verdict::{Fired, Outcome, Principal, Verdict};
 use super::written::Location;
 use crate::inventory::Selection;
@@ -30,6 +30,8 @@ pub(super) struct Engine {
     /// Every scope that a policy names in `@scope`.
     asked_for: BTreeSet<String>,
     index: Index,
+    /// The policies without their scopes, once they are candidates: what was found was found by its scope.
+    bare: Vec<OnceLock<Policy>>,
     /// The candidates of calls that were asked about, by their places: callers of the same roles share them.
     remembered: Cache<Vec<usize>, Arc<Candidates>, InPolicies>,
 }
@@ -49,7 +51,7 @@ pub(super) struct Rule {
     pub(super) location: Location,
 }
 
-/// The policies in whose scope a request is: no other can apply to it.
+/// The policies in whose scope a request is: no other can apply to it. Of these, the conditions are left to be asked about.
 #[derive(Debug)]
 pub(super) struct Candidates {
     places: Vec<usize>,
@@ -78,6 +80,7 @@ impl Engine {
                 .iter()
                 .flat_map(|rule| rule.step.scopes.iter().cloned())
                 .collect(),
+            bare: rules.iter().map(|_| OnceLock::new()).collect(),
             rules,
             remembered: Cache::with_weighter(256, REMEMBERED, InPolicies),
         }
@@ -99,7 +102,12 @@ impl Engine {
         request: &Request,
         entities: &Entities,
     ) -> Result<Arc<Candidates>, PolicySetError> {
-        let places = self.index.find(request, entities);
+        let mut places = self.index.find(request, entities);
+        // Cedar won't ask again whether the request is in scope.
+        places.retain(|place| {
+            let rule = self.rules.get(*place);
+            rule.is_some_and(|rule| rule.scope.holds(request, entities))
+        });
         if let Some(known) = self.remembered.get(&places) {
             return Ok(known);
         }
@@ -113,14 +121,19 @@ impl Engine {
         let mut ruling = PolicySet::new();
         let mut shadow = [PolicySet::new(), PolicySet::new()];
         let rules = || places.iter().filter_map(|place| self.rules.get(*place));
-        for rule in rules() {
+        for place in &places {
+            let Some((rule, bare)) = self.rules.get(*place).zip(self.bare.get(*place)) else {
+                continue;
+            };
             let [permits, forbids] = &mut shadow;
             let set = match (rule.shadow, rule.policy.effect()) {
                 (false, _) => &mut ruling,
                 (true, Effect::Permit) => permits,
                 (true, Effect::Forbid) => forbids,
             };
-            set.add(rule.policy.clone())?;
+            let bare =
+                bare.get_or_init(|| scope::without(&rule.policy).unwrap_or_else(|| rule.policy.clone()));
+            set.add(bare.clone())?;
         }
         let mut arguments = Selection::default();
         for path in rules().flat_map(|rule| rule.reads.arguments()) {

@@ -1,7 +1,8 @@
 //! The scope of a policy: what its head says of principal, action and resource, taken out of Cedar's tree once.
 
 use cedar_policy::{
-    ActionConstraint, EntityTypeName, EntityUid, Policy, PrincipalConstraint, ResourceConstraint,
+    ActionConstraint, Entities, EntityTypeName, EntityUid, Policy, PrincipalConstraint, Request,
+    ResourceConstraint, pst,
 };
 
 /// The head of a policy.
@@ -54,6 +55,56 @@ impl Scope {
     }
 }
 
+impl Scope {
+    /// Whether a request is in it. One that lacks a part is in none.
+    pub(super) fn holds(&self, request: &Request, entities: &Entities) -> bool {
+        let (Some(principal), Some(action), Some(resource)) =
+            (request.principal(), request.action(), request.resource())
+        else {
+            return false;
+        };
+        let action_fits = match &self.actions {
+            Actions::Any => true,
+            Actions::Eq(uid) => action == uid,
+            Actions::In(uids) => uids.iter().any(|uid| within(action, uid, entities)),
+        };
+        action_fits && self.principal.holds(principal, entities) && self.resource.holds(resource, entities)
+    }
+}
+
+impl Part {
+    fn holds(&self, uid: &EntityUid, entities: &Entities) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Is(type_name) => uid.type_name() == type_name,
+            Self::Eq(named) => uid == named,
+            Self::In(group) => within(uid, group, entities),
+            Self::IsIn(type_name, group) => uid.type_name() == type_name && within(uid, group, entities),
+        }
+    }
+}
+
+fn within(uid: &EntityUid, group: &EntityUid, entities: &Entities) -> bool {
+    uid == group || entities.is_ancestor_of(group, uid)
+}
+
+/// The same policy with a scope that holds everything, for requests of which it is known that they are in its own. `None` if Cedar can't take it
+/// apart.
+pub(super) fn without(policy: &Policy) -> Option<Policy> {
+    let tree = policy.to_pst().ok()?;
+    let body = tree.body();
+    let bare = pst::Template::new(
+        AsRef::<str>::as_ref(policy.id()),
+        body.effect,
+        pst::PrincipalConstraint::Any,
+        pst::ActionConstraint::Any,
+        pst::ResourceConstraint::Any,
+    );
+    let bare = bare.try_with_clauses(body.clauses().iter().cloned()).ok()?;
+    let bare = pst::StaticPolicy::try_from(bare).ok()?;
+    Policy::from_pst(pst::Policy::Static(bare)).ok()
+}
+
 impl Actions {
     /// What Cedar says that a scope says.
     pub(super) fn of(constraint: ActionConstraint) -> Self {
@@ -72,6 +123,42 @@ impl Actions {
             Self::Any => true,
             Self::Eq(uid) => is(uid),
             Self::In(uids) => uids.iter().any(|uid| is(uid) || is_group(uid)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_its_scope_a_policy_says_what_it_said() {
+        let scopes = [
+            "principal, action, resource",
+            r#"principal == User::"u", action == Action::"a", resource == Tool::"t""#,
+            r#"principal in Role::"r", action in Action::"g", resource in ToolGroup::"g""#,
+            r#"principal is User in Role::"r", action in [Action::"a", Action::"b"], resource is Tool"#,
+        ];
+        let bodies = [
+            "",
+            "when { context.a == 1 }",
+            "when { context.a == 1 } unless { principal has x } when { 1 + 1 == 2 }",
+        ];
+        for effect in ["permit", "forbid"] {
+            for scope in scopes {
+                for body in bodies {
+                    let parse = |scope: &str| {
+                        let text = format!("@reason(\"r\") {effect} ({scope}) {body};");
+                        Policy::parse(Some("odd \"id\"".parse().unwrap()), text).unwrap()
+                    };
+                    let bare = without(&parse(scope)).unwrap();
+                    let plain = parse("principal, action, resource");
+                    assert_eq!((bare.id(), bare.effect()), (plain.id(), plain.effect()));
+                    let clauses = |policy: &Policy| policy.to_pst().unwrap().body().clauses().clone();
+                    assert_eq!(clauses(&bare), clauses(&plain), "{scope} {body}");
+                    assert_eq!(Scope::of(&bare), Scope::of(&plain), "{scope} {body}");
+                }
+            }
         }
     }
 }
