@@ -4,6 +4,8 @@
 //! [`Problem`]. At a call, a [`Tool`] says whether arguments fit its schema, and what Cedar sees of them.
 
 pub mod accept;
+pub mod approvals;
+pub mod changes;
 pub mod convert;
 mod exact;
 pub mod files;

@@ -12,6 +12,7 @@ use super::{Outcome, Terminal};
 use crate::inventory::Problem;
 use crate::policy::Report;
 
+mod diff;
 mod explain;
 mod format;
 mod schema;
@@ -31,6 +32,7 @@ pub struct PolicyArgs {
 enum Command {
     Validate(validate::Args),
     Test(test::Args),
+    Diff(diff::Args),
     Explain(Box<explain::Args>),
     Format(format::Args),
     Schema(schema::Args),
@@ -56,6 +58,7 @@ pub(super) async fn run(
     match &args.command {
         Command::Validate(args) => validate::run(args, servers, terminal),
         Command::Test(args) => test::run(args, servers, terminal).await,
+        Command::Diff(args) => diff::run(args, servers, terminal),
         Command::Explain(args) => explain::run(args, config, servers, terminal),
         Command::Format(args) => format::run(args, terminal),
         Command::Schema(args) => schema::run(args, servers, terminal),

@@ -1,13 +1,20 @@
-//! `tools pull`, `tools show`.
+//! `tools`: pull a live server's list, show what policies see of it, tell what changed in it, approve that.
 
 use clap::Subcommand;
 
 use super::{Outcome, Terminal};
 
+mod approve;
+mod diff;
+mod difference;
 mod live;
 mod pull;
+mod replace;
 mod report;
 mod show;
+mod source;
+#[cfg(test)]
+pub(super) mod testing;
 
 /// The tools of MCP servers, as policies know them
 #[derive(Debug, clap::Args)]
@@ -19,6 +26,8 @@ pub struct ToolsArgs {
 #[derive(Debug, Subcommand)]
 enum Command {
     Pull(pull::Args),
+    Diff(diff::Args),
+    Approve(approve::Args),
     Show(show::Args),
 }
 
@@ -29,6 +38,8 @@ enum Command {
 pub async fn run(args: ToolsArgs, terminal: Terminal) -> miette::Result<Outcome> {
     match args.command {
         Command::Pull(args) => pull::run(args, terminal).await,
+        Command::Diff(args) => diff::run(&args, terminal).await,
+        Command::Approve(args) => approve::run(&args, terminal).await,
         Command::Show(args) => show::run(&args, terminal),
     }
 }

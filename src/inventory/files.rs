@@ -76,6 +76,13 @@ impl Files {
         )])
     }
 
+    /// These files with one of them changed or added.
+    #[must_use]
+    pub fn with(mut self, path: &str, bytes: &[u8]) -> Self {
+        self.0.insert(path.to_owned(), bytes.into());
+        self
+    }
+
     /// The bytes of a file.
     #[must_use]
     pub fn get(&self, path: &str) -> Option<&[u8]> {
@@ -206,13 +213,13 @@ impl Reading {
         let target = match fs::canonicalize(path) {
             Ok(target) => target,
             // A link of a file that is left alone anyway may dangle.
-            Err(_) if !is_read(relative) => return,
+            Err(_) if !has_extension(relative) => return,
             Err(error) => return self.refuse(relative, format!("can't be opened: {error}")),
         };
         let Ok(metadata) = fs::metadata(&target) else {
             return self.refuse(relative, "vanished while it was read");
         };
-        if !metadata.is_dir() && !is_read(relative) {
+        if !metadata.is_dir() && !has_extension(relative) {
             return;
         }
         if !target.starts_with(&self.root) {
@@ -262,7 +269,14 @@ fn join(prefix: &str, name: &str) -> String {
     }
 }
 
-fn is_read(relative: &str) -> bool {
+/// Whether a file of a policy directory is read, by its path there: the others are left alone.
+#[must_use]
+pub fn is_read(relative: &str) -> bool {
+    let hidden = relative.split('/').any(|name| name.starts_with('.'));
+    !hidden && has_extension(relative)
+}
+
+fn has_extension(relative: &str) -> bool {
     Path::new(relative)
         .extension()
         .and_then(|extension| extension.to_str())

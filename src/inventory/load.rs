@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::approvals::{self, APPROVALS};
 use super::overrides::Overrides;
 use super::problem::code;
 use super::tool::Tool;
@@ -58,15 +59,28 @@ pub(super) fn from_files(files: &Files) -> Result<Inventory, Vec<Problem>> {
     }
 }
 
+/// The definitions of a server's tools as its file has them; none where there is no file.
+pub(super) fn listed(files: &Files, server: &ServerName) -> Result<Vec<Value>, Problem> {
+    let path = format!("{FOLDER}/{server}.json");
+    match files.text(&path)? {
+        Some(source) => definitions(&path, &source),
+        None => Ok(Vec::new()),
+    }
+}
+
 /// A file of the folder that belongs to no server.
 fn stray(files: &Files, path: &str) -> Option<Problem> {
     if path.strip_suffix(".json").is_some() {
         return None;
     }
-    let Some(server) = path.strip_suffix(OVERRIDES) else {
+    let Some((server, verb)) = [(OVERRIDES, "override"), (APPROVALS, "approve")]
+        .into_iter()
+        .find_map(|(end, verb)| Some((path.strip_suffix(end)?, verb)))
+    else {
         return Some(
-            Problem::new(path, "neither tools nor overrides")
-                .help("name it `<server>.json` (a tools/list result) or `<server>.overrides.yaml`"),
+            Problem::new(path, "neither tools nor overrides nor approvals").help(
+                "name it `<server>.json` (a tools/list result), `<server>.overrides.yaml` or `<server>.approvals.yaml`",
+            ),
         );
     };
     let tools = format!("{server}.json");
@@ -74,7 +88,7 @@ fn stray(files: &Files, path: &str) -> Option<Problem> {
         let servers = files
             .under(FOLDER, ".json")
             .filter_map(|path| path.strip_suffix(".json"));
-        Problem::new(path, format!("there is no `{tools}` to override")).suggest(server, servers)
+        Problem::new(path, format!("there is no `{tools}` to {verb}")).suggest(server, servers)
     })
 }
 
@@ -89,6 +103,10 @@ fn server(files: &Files, path: &str) -> Result<ServerTools, Vec<Problem>> {
         .map_err(|error| one(Problem::new(path, format!("{error}"))))?;
     let source = files.text(path).map_err(one)?.unwrap_or_default();
     let definitions = definitions(path, &source).map_err(one)?;
+    let approvals_path = format!("{FOLDER}/{stem}{APPROVALS}");
+    if let Some(source) = files.text(&approvals_path).map_err(one)? {
+        approvals::check(&approvals_path, &source, &definitions).map_err(one)?;
+    }
     let overrides_path = format!("{FOLDER}/{stem}{OVERRIDES}");
     let overrides_source = files.text(&overrides_path).map_err(one)?;
     let overrides = match &overrides_source {

@@ -131,6 +131,14 @@ impl Tool {
         self.acceptance.is_silent() && self.undeclared != Some(Undeclared::Refuse)
     }
 
+    /// What its overrides say of arguments that the schema neither declares nor forbids.
+    pub(super) fn undeclared(&self) -> Option<&'static str> {
+        self.undeclared.map(|said| match said {
+            Undeclared::Allow => "allowed",
+            Undeclared::Refuse => "refused",
+        })
+    }
+
     /// Patterns of the schema that are run by backtracking, on texts of bounded length.
     #[must_use]
     pub fn bounded_patterns(&self) -> &[String] {
@@ -156,6 +164,11 @@ impl Tool {
     pub fn headers_agree(&self, arguments: &Object, headers: &[(String, String)]) -> Result<(), HeaderError> {
         headers::agree(&self.headers, arguments, headers)
     }
+}
+
+/// What a definition's annotations say that the tool does; nothing if they don't say it.
+pub(super) fn annotated(definition: &Value) -> Option<OperationKind> {
+    Hints::of(definition).ok()?.operation()
 }
 
 fn check_name(name: &str) -> Result<(), String> {
@@ -220,7 +233,7 @@ impl Hints {
 }
 
 /// SHA-256 over the definition without white space and with sorted keys.
-fn digest(definition: &Value) -> String {
+pub(super) fn digest(definition: &Value) -> String {
     let canonical = canonical(definition).to_string();
     let hash = digest::digest(&digest::SHA256, canonical.as_bytes());
     hash.as_ref()

@@ -38,5 +38,6 @@ mod sdks;
 mod streams;
 mod threats;
 mod tokens;
+mod tools;
 mod workload_api;
 mod workloads;

@@ -1,17 +1,17 @@
 //! `tools pull`: a live server's tools into the policy directory, after a look at what policies will see of them.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use miette::{IntoDiagnostic as _, WrapErr as _, miette};
 use serde_json::{Value, json};
-use url::{Host, Url};
+use url::Url;
 
-use super::live::{self, Target};
+use super::replace::write;
 use super::report::Report;
-use crate::cli::{Outcome, Terminal};
-use crate::inventory::{Files, Inventory, ServerName};
+use super::source::Connection;
+use crate::cli::{Outcome, Output, Terminal};
+use crate::inventory::changes::{self, List, ToolChange};
+use crate::inventory::{Files, Inventory, Problem, ServerName};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,7 +22,7 @@ Examples:
 /// Ask a live server for its tools and write them to `tools/<server>.json` of the policy directory
 ///
 /// Says which arguments policies can't see and why, and which tools nobody says what they do. Nothing is written if
-/// the tools can't be loaded.
+/// the tools can't be loaded, or if the directory has another list of this server: that is for `tools approve`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
@@ -41,142 +41,89 @@ pub(super) struct Args {
     )]
     policies: PathBuf,
 
-    /// A file that holds a bearer token; without it, the environment variable `MCP_AUTHZ_TOKEN` where it is set
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
-
-    /// Certificate authorities (PEM) that the server's certificate may come from, instead of the system's
-    #[arg(long, value_name = "FILE")]
-    ca_file: Option<PathBuf>,
-
-    /// A client certificate with its chain (PEM)
-    #[arg(long, value_name = "FILE", requires = "client_key")]
-    client_cert: Option<PathBuf>,
-
-    /// The client certificate's key (PEM)
-    #[arg(long, value_name = "FILE", requires = "client_cert")]
-    client_key: Option<PathBuf>,
-
-    /// Give up after so many seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
-    timeout: u64,
+    #[command(flatten)]
+    connection: Connection,
 }
 
 pub(super) async fn run(args: Args, terminal: Terminal) -> miette::Result<Outcome> {
-    let target = Target {
-        url: args.url.to_string(),
-        token: token(args.token_file.as_deref())?,
-        http: client(&args)?,
-        timeout: Duration::from_secs(args.timeout),
-    };
-    let mut tools = live::tools(target).await?;
-    tools.sort_by(|left, right| name_of(left).cmp(name_of(right)));
-    let text = serde_json::to_string_pretty(&json!({ "tools": tools })).into_diagnostic()? + "\n";
-    let inventory = match checked(&args, &text) {
+    let listed = args.connection.list(&args.url).await?;
+    let inventory = match checked(&args, &listed.text) {
         Ok(inventory) => inventory,
-        Err(problems) => {
-            for problem in problems {
-                terminal.failure(&problem.into());
-            }
-            terminal.failure(&miette!("nothing was written"));
-            return Ok(Outcome::No);
-        }
+        Err(problems) => return Ok(refused(problems, terminal)),
     };
     let path = args.policies.join("tools").join(format!("{}.json", args.server));
-    write(&path, &text).wrap_err_with(|| format!("can't write {}", path.display()))?;
+    match approved(&args, &path)? {
+        None => write(&path, &listed.text).wrap_err_with(|| format!("can't write {}", path.display()))?,
+        Some(Ok(approved)) => {
+            let (old, new) = (List::new(&approved, None), List::new(&listed.definitions, None));
+            let differences = changes::between(old, new);
+            if !differences.is_empty() {
+                return differs(&args, &differences, terminal);
+            }
+        }
+        Some(Err(problem)) => return Ok(refused(vec![problem], terminal)),
+    }
     if let Some(tools) = inventory.server(&args.server) {
         Report::of(tools, &path).print(terminal)?;
     }
     Ok(Outcome::Yes)
 }
 
-fn name_of(tool: &Value) -> &str {
-    tool.get("name").and_then(Value::as_str).unwrap_or_default()
-}
-
-fn token(file: Option<&Path>) -> miette::Result<Option<String>> {
-    let token = match file {
-        Some(path) => Some(read(path).map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned())?),
-        None => std::env::var("MCP_AUTHZ_TOKEN").ok(),
-    };
-    Ok(token.filter(|token| !token.is_empty()))
-}
-
-fn read(path: &Path) -> miette::Result<Vec<u8>> {
-    std::fs::read(path)
-        .into_diagnostic()
-        .wrap_err_with(|| format!("can't read {}", path.display()))
-}
-
-fn client(args: &Args) -> miette::Result<reqwest::Client> {
-    // Another part of the process may have chosen already: whoever comes first is as good.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    // A redirect could take the token elsewhere.
-    let mut builder = reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("mcp-authz/", env!("CARGO_PKG_VERSION")));
-    if is_loopback(&args.url) {
-        builder = builder.no_proxy();
+fn refused(problems: Vec<Problem>, terminal: Terminal) -> Outcome {
+    for problem in problems {
+        terminal.failure(&problem.into());
     }
-    if let Some(path) = &args.ca_file {
-        let authorities = reqwest::Certificate::from_pem_bundle(&read(path)?).into_diagnostic()?;
-        if authorities.is_empty() {
-            return Err(miette!("{} holds no certificate", path.display()));
+    terminal.failure(&miette!("nothing was written"));
+    Outcome::No
+}
+
+/// What policies rest on isn't changed by a look at the server: the change is read, and approved by somebody.
+fn differs(args: &Args, differences: &[ToolChange], terminal: Terminal) -> miette::Result<Outcome> {
+    let (server, url) = (&args.server, &args.url);
+    if terminal.output() == Output::Json {
+        terminal.json(&json!({ "server": server.as_str(), "written": false, "changes": differences }))?;
+    }
+    let tools: Vec<String> = differences
+        .iter()
+        .map(|change| format!("{} {}", change.tool.escape_debug(), change.fate.as_str()))
+        .collect();
+    terminal.failure(&miette!(
+        help = format!(
+            "see it: mcp-authz tools diff {server} {url}; approve it: mcp-authz tools approve {server} {url} --by NAME --why TEXT"
+        ),
+        "the server's list is not the approved one ({}): nothing was written",
+        tools.join(", ")
+    ));
+    Ok(Outcome::No)
+}
+
+/// The definitions that are there already.
+fn approved(args: &Args, path: &Path) -> miette::Result<Option<Result<Vec<Value>, Problem>>> {
+    match std::fs::read(path) {
+        Ok(bytes) => {
+            let name = format!("tools/{}.json", args.server);
+            let files: Files = [(name, bytes)].into_iter().collect();
+            Ok(Some(changes::definitions(&files, &args.server)))
         }
-        builder = builder.tls_certs_only(authorities);
-    }
-    if let (Some(certificate), Some(key)) = (&args.client_cert, &args.client_key) {
-        let mut pem = read(certificate)?;
-        pem.push(b'\n');
-        pem.extend(read(key)?);
-        builder = builder.identity(reqwest::Identity::from_pem(&pem).into_diagnostic()?);
-    }
-    builder.build().into_diagnostic()
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error)
+            .into_diagnostic()
+            .wrap_err_with(|| format!("can't read {}", path.display())),
     }
 }
 
 /// Loads what is to be written, together with the overrides that are there.
-fn checked(args: &Args, text: &str) -> Result<Inventory, Vec<crate::inventory::Problem>> {
+fn checked(args: &Args, text: &str) -> Result<Inventory, Vec<Problem>> {
     let mut files = vec![(format!("tools/{}.json", args.server), text.as_bytes().to_vec())];
     let overrides = format!("tools/{}.overrides.yaml", args.server);
     match std::fs::read(args.policies.join(&overrides)) {
         Ok(bytes) => files.push((overrides, bytes)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => {
-            return Err(vec![crate::inventory::Problem::new(
-                overrides,
-                format!("can't be read: {error}"),
-            )]);
+            return Err(vec![Problem::new(overrides, format!("can't be read: {error}"))]);
         }
     }
     Inventory::from_files(&files.into_iter().collect::<Files>())
-}
-
-/// Replaces a file at once: whoever reads it sees the old one or the new one.
-fn write(path: &Path, text: &str) -> miette::Result<()> {
-    let folder = path.parent().ok_or_else(|| miette!("no folder"))?;
-    std::fs::create_dir_all(folder).into_diagnostic()?;
-    // A leading dot: a reading of the directory leaves it alone.
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = folder.join(format!(".{name}.{}", std::process::id()));
-    let written = std::fs::File::create(&temporary).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, path)
-    });
-    if written.is_err() {
-        // The first error is the one that matters.
-        let _ = std::fs::remove_file(&temporary);
-    }
-    written.into_diagnostic()
 }
 
 #[cfg(test)]

@@ -135,7 +135,7 @@ fn every_file_of_the_folder_belongs_to_a_server() {
         found,
         [
             "tools/kk.overrides.yaml: there is no `tools/kk.json` to override",
-            "tools/notes.yaml: neither tools nor overrides",
+            "tools/notes.yaml: neither tools nor overrides nor approvals",
             "tools/tools.json: `tools` is not a server name: MCP methods begin with it, choose another",
         ]
     );

@@ -164,3 +164,25 @@ async fn tools_that_cannot_be_loaded_are_not_written() {
     );
     assert_eq!(std::fs::read_dir(folder.path().join("tools")).unwrap().count(), 1);
 }
+
+#[tokio::test]
+async fn another_list_than_the_approved_one_is_not_written_over_it() {
+    let (url, _) = serve(Live {
+        pages: vec![json!([tool("a"), tool("b")])],
+        ..Live::default()
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("tools")).unwrap();
+    let path = folder.path().join("tools/k.json");
+    // In another order and layout, it is the same list.
+    for (approved, expected) in [
+        (json!({ "tools": [tool("b"), tool("a")] }), Outcome::Yes),
+        (json!({ "tools": [tool("a")] }), Outcome::No),
+    ] {
+        let text = approved.to_string();
+        std::fs::write(&path, &text).unwrap();
+        assert_eq!(pull(&url, folder.path(), &[]).await.unwrap(), expected);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    }
+}

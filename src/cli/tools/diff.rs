@@ -1,0 +1,63 @@
+//! `tools diff`: what changed in a server's tools since they were approved.
+
+use std::path::PathBuf;
+
+use super::difference::Sides;
+use super::source::Source;
+use crate::cli::configured::ConfigFile;
+use crate::cli::{Outcome, Terminal};
+use crate::inventory::{Problem, ServerName};
+
+const EXAMPLES: &str = "\
+Examples:
+  mcp-authz tools diff kubernetes http://127.0.0.1:8080/mcp
+  mcp-authz tools diff kubernetes --file new.json --output json";
+
+/// Tell in words what changed in a server's tools since they were approved, and which policies and tests that touches
+///
+/// Exit code 1 if anything did.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// The server's name, as in the configuration
+    server: ServerName,
+
+    #[command(flatten)]
+    source: Source,
+
+    /// The policy directory
+    #[arg(
+        long,
+        value_name = "DIRECTORY",
+        default_value = "policies",
+        env = "MCP_AUTHZ_POLICIES"
+    )]
+    policies: PathBuf,
+
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+pub(super) async fn run(args: &Args, terminal: Terminal) -> miette::Result<Outcome> {
+    let servers = args.config.servers(terminal)?;
+    let listed = args.source.list(&args.server).await?;
+    let difference = Sides::read(&args.policies, &args.server, listed)
+        .and_then(|sides| sides.difference(&servers))
+        .map_err(|problems| unusable(problems, terminal))?;
+    difference.print(terminal)?;
+    Ok(Outcome::from(difference.changes.is_empty()))
+}
+
+/// The last problem, once the others are shown.
+pub(super) fn unusable(mut problems: Vec<Problem>, terminal: Terminal) -> miette::Report {
+    let last = problems
+        .pop()
+        .unwrap_or_else(|| Problem::new(".", "can't be read"));
+    for problem in problems {
+        terminal.failure(&problem.into());
+    }
+    last.into()
+}
+
+#[cfg(test)]
+mod tests;
