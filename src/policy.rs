@@ -27,6 +27,7 @@ mod knowledge;
 mod links;
 mod lint;
 mod load;
+pub mod matrix;
 mod part;
 pub mod question;
 mod reach;

@@ -15,6 +15,7 @@ use crate::policy::Report;
 mod diff;
 mod explain;
 mod format;
+mod matrix;
 mod schema;
 mod test;
 #[cfg(test)]
@@ -35,6 +36,7 @@ enum Command {
     Diff(diff::Args),
     Explain(Box<explain::Args>),
     Format(format::Args),
+    Matrix(Box<matrix::Args>),
     Schema(schema::Args),
 }
 
@@ -61,6 +63,7 @@ pub(super) async fn run(
         Command::Diff(args) => diff::run(args, servers, terminal),
         Command::Explain(args) => explain::run(args, config, servers, terminal),
         Command::Format(args) => format::run(args, terminal),
+        Command::Matrix(args) => matrix::run(args, servers, terminal),
         Command::Schema(args) => schema::run(args, servers, terminal),
     }
 }

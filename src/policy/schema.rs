@@ -13,7 +13,7 @@ use crate::inventory::{Files, Inventory, Problem, Requirement, Server, ServerNam
 /// Where the base schema is.
 pub(super) const BASE: &str = "base.cedarschema";
 /// The common type of the base schema that says what is known of every call.
-const CONTEXT: &str = "CallContext";
+pub(super) const CONTEXT: &str = "CallContext";
 
 /// Joins the base schema with the tools' actions. Also gives it in parts, where it can be had so.
 pub(super) fn join(
@@ -49,15 +49,15 @@ pub fn text(files: &Files, servers: &[Server]) -> Result<String, Vec<Problem>> {
 }
 
 /// The base, its text, and the actions of the tools.
-struct Pieces {
-    source: Arc<str>,
+pub(super) struct Pieces {
+    pub(super) source: Arc<str>,
     base: SchemaFragment,
-    base_json: Value,
+    pub(super) base_json: Value,
     tools: SchemaFragment,
-    tools_json: Value,
+    pub(super) tools_json: Value,
 }
 
-fn pieces(files: &Files, inventory: &Inventory, servers: &[Server]) -> Result<Pieces, Problem> {
+pub(super) fn pieces(files: &Files, inventory: &Inventory, servers: &[Server]) -> Result<Pieces, Problem> {
     let source = files.text(BASE)?.ok_or_else(|| {
         Problem::new(
             BASE,

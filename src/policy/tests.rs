@@ -33,7 +33,7 @@ pub(super) fn directory() -> PathBuf {
 }
 
 /// The default directory without its tests, with these files changed, added or (empty) removed.
-fn files(changes: &[(&str, &str)]) -> Files {
+pub(super) fn files(changes: &[(&str, &str)]) -> Files {
     let default = Files::read(&directory()).unwrap();
     let kept = default
         .iter()
@@ -60,7 +60,7 @@ pub(super) fn only(policies: &str) -> Files {
         .collect()
 }
 
-fn load(files: &Files) -> PolicySet {
+pub(super) fn load(files: &Files) -> PolicySet {
     PolicySet::load(files, &[]).unwrap_or_else(|problems| panic!("{}", shown(&problems)))
 }
 
@@ -74,7 +74,7 @@ fn shown(problems: &[Problem]) -> String {
         .collect()
 }
 
-fn user(name: &str, roles: &[&str]) -> User {
+pub(super) fn user(name: &str, roles: &[&str]) -> User {
     User {
         issuer: "https://issuer.example".to_owned(),
         subject: name.to_owned(),
@@ -94,7 +94,7 @@ fn user(name: &str, roles: &[&str]) -> User {
     }
 }
 
-fn caller(user: User, path: &str) -> Caller {
+pub(super) fn caller(user: User, path: &str) -> Caller {
     let spiffe_id = SpiffeId::parse(&format!("spiffe://mcp-identity.local{path}")).unwrap();
     Caller {
         user: Some(Arc::new(user)),
@@ -108,7 +108,7 @@ fn admin() -> Caller {
     caller(user("ada", &["mcp-admin"]), "/agent/trusted/1")
 }
 
-fn arguments(text: &str) -> json::Object {
+pub(super) fn arguments(text: &str) -> json::Object {
     json::read(text.as_bytes(), 64)
         .unwrap()
         .as_object()
@@ -116,7 +116,7 @@ fn arguments(text: &str) -> json::Object {
         .clone()
 }
 
-fn tool(name: &str, given: &str) -> Call {
+pub(super) fn tool(name: &str, given: &str) -> Call {
     let operation = Operation::ToolsCall {
         tool: name.to_owned(),
         arguments: arguments(given),
@@ -133,7 +133,11 @@ fn ask(set: &PolicySet, caller: &Caller, call: &Call) -> Result<Vec<Verdict>, As
     set.ask(&question(&server, caller, call))
 }
 
-fn question<'a>(server: &'a crate::inventory::Server, caller: &'a Caller, call: &'a Call) -> Question<'a> {
+pub(super) fn question<'a>(
+    server: &'a crate::inventory::Server,
+    caller: &'a Caller,
+    call: &'a Call,
+) -> Question<'a> {
     Question {
         server,
         call,
@@ -145,7 +149,7 @@ fn question<'a>(server: &'a crate::inventory::Server, caller: &'a Caller, call: 
     }
 }
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     "2026-03-01T10:00:00Z".parse().unwrap()
 }
 
