@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::identity::{IdentitySetupError, Verifier};
 use crate::inventory::{Problem, Routes};
 use crate::pipeline::Pipeline;
-use crate::policy::{self, PolicyStore, Status};
+use crate::policy::{self, PolicyStore, Shadow, Status};
 use crate::spiffe::workload_api::WorkloadApiError;
 use crate::telemetry::{self, HttpSettings, Metrics, Probe as _, Reload};
 use crate::wire::{Listeners, WireError};
@@ -150,6 +150,9 @@ impl App {
         background.spawn(tell_readiness(Arc::clone(&self.parts), ready));
         background.spawn(count_reloads(Arc::clone(&self.pipeline)));
         if self.policies.reload {
+            if let Some(shadow) = &self.pipeline.shadow {
+                background.spawn(Arc::clone(shadow).watch());
+            }
             background.spawn(Arc::clone(&self.pipeline.policies).watch(self.policies));
         }
         if let Some((listener, settings)) = self.http {
@@ -194,6 +197,7 @@ pub async fn pipeline(config: &Config) -> Result<Pipeline, AppError> {
         limits: config.messages,
         verifier: Verifier::start(config.identity.clone(), store).await?,
         policies: Arc::new(policies),
+        shadow: open_shadow(config).await,
         redactor: Redactor::new(&config.audit)?,
         journal: Journal::start(&config.audit)?,
         metrics,
@@ -216,6 +220,17 @@ async fn open_policies(config: &Config) -> Result<PolicyStore, AppError> {
             panicked.to_string(),
         )])),
     }
+}
+
+/// The shadow directory, where one is configured. One that can't be loaded keeps nothing from starting.
+async fn open_shadow(config: &Config) -> Option<Arc<Shadow>> {
+    let directory = config.policies.shadow.as_deref()?;
+    let shadow = Arc::new(Shadow::new(directory, &config.policies, config.servers.clone()));
+    let loading = Arc::clone(&shadow);
+    if let Err(error) = tokio::task::spawn_blocking(move || loading.load(clock::now())).await {
+        tracing::error!(%error, "loading the shadow policies failed");
+    }
+    Some(shadow)
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, AppError> {

@@ -19,7 +19,7 @@ pub mod settings;
 pub mod verify;
 
 pub use journal::{Journal, JournalError, Receipt, Slot};
-pub use record::{Batch, Durations, PolicyEffect, Record, User};
+pub use record::{Batch, Durations, PolicyEffect, Record, ShadowOpinion, User};
 pub use redact::{RedactError, Redacted, Redactor};
 pub use revoked::{Revoked, What};
 pub use settings::{AuditSettings, Durability, Retention, Rotation, ShowArguments, ShowClaims, ShowSession};

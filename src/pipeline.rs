@@ -19,12 +19,13 @@ use crate::exchange::{Decider, Exchange, Gateway, Reply};
 use crate::identity::Verifier;
 use crate::inventory::{Disclosure, Routes, Server};
 use crate::mcp::{self, Message, Operation};
-use crate::policy::{PolicySet, PolicyStore, Question, Verdict};
+use crate::policy::{Opinion, PolicySet, PolicyStore, Question, Shadow, Verdict};
 use crate::respond;
 use crate::telemetry::Metrics;
 
 mod case;
 mod record;
+mod shadow;
 
 use case::Case;
 
@@ -39,6 +40,8 @@ pub struct Pipeline {
     pub verifier: Arc<Verifier>,
     /// What the policies say.
     pub policies: Arc<PolicyStore>,
+    /// What other policies would say.
+    pub shadow: Option<Arc<Shadow>>,
     /// How much of arguments and sessions is recorded.
     pub redactor: Redactor,
     /// Where decisions are recorded.
@@ -136,10 +139,11 @@ impl Pipeline {
             .as_ref()
             .ok_or(Denial::Unavailable(Reason::Internal))?;
         let policies = self.policies.current();
-        let asked = ask(&policies, server, message, case);
+        let (asked, opinions) = ask(&policies, server, message, case);
         let decision = decide::decide(server, case.calls(), &case.caller, asked);
         let headers = argument_headers(&policies, server, message);
         case.policies = Some(policies);
+        case.shadow = opinions;
         case.marks.asked = Some(clock::instant());
         match decision {
             Decision::Permit(permit) => headers.map(|()| permit),
@@ -167,8 +171,13 @@ fn before(decide_by: Instant) -> Instant {
     decide_by.checked_sub(spare).unwrap_or(decide_by)
 }
 
-/// Asks one set of policies about every call of a message.
-fn ask(policies: &PolicySet, server: &Server, message: &Message, case: &Case<'_>) -> Vec<Asked> {
+/// Asks one set of policies about every call of a message, and those that don't rule what they would say.
+fn ask(
+    policies: &PolicySet,
+    server: &Server,
+    message: &Message,
+    case: &Case<'_>,
+) -> (Vec<Asked>, Vec<Vec<Opinion>>) {
     // Only the first call that is denied is told about: a batch of many asks once what it lacks.
     let mut denied_before = false;
     let of_call = |call| {
@@ -193,14 +202,16 @@ fn ask(policies: &PolicySet, server: &Server, message: &Message, case: &Case<'_>
             }
             _ => Vec::new(),
         };
-        Asked {
+        let opinions = shadow::opinions(case, &question, &verdicts);
+        let asked = Asked {
             missing,
             remedies,
             may_know: verdicts.is_ok() || policies.may_know(&question),
             verdicts,
-        }
+        };
+        (asked, opinions)
     };
-    message.calls().iter().map(of_call).collect()
+    message.calls().iter().map(of_call).unzip()
 }
 
 /// Whether each `Mcp-Param` header says what its argument says (MCP 2026-07-28): a gateway may route by it. Told only to

@@ -53,6 +53,16 @@ impl Parts {
         }
     }
 
+    fn shadow(&self) -> Option<PolicyStatus> {
+        let status = self.pipeline.shadow.as_ref()?.status();
+        Some(PolicyStatus {
+            version: status.version.map(|version| version.to_string()),
+            loaded: status.loaded_at,
+            refused: status.problem,
+            decisions: DecisionStatus::default(),
+        })
+    }
+
     fn state(&self) -> StateStatus {
         let status = self.pipeline.verifier.store().status();
         StateStatus {
@@ -91,6 +101,7 @@ impl Probe for Parts {
         Status {
             draining: self.draining.load(Ordering::Relaxed),
             policies: self.policies(),
+            shadow: self.shadow(),
             keys: keys.into_iter().map(keys_of).collect(),
             bundles: bundles.into_iter().map(bundle_of).collect(),
             tokens: tokens_of(&self.pipeline.verifier),

@@ -27,6 +27,8 @@ pub struct Entry {
     pub workload: String,
     /// Who acts for the person.
     pub actor: String,
+    /// What policies would have said that don't rule.
+    pub shadow: Vec<Shadow>,
     /// The outcome that an earlier record has wrongly.
     pub corrects: Option<String>,
     /// `revoked` of a revocation; other lines with an event are about the journal itself.
@@ -47,6 +49,16 @@ pub struct Entry {
 struct Revoked {
     kind: String,
     value: String,
+}
+
+/// What policies would have said that don't rule.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Shadow {
+    /// `annotation` or `directory`.
+    pub from: String,
+    /// `would_allow` or `would_deny`, where it would have come out otherwise.
+    pub code: String,
 }
 
 /// The person in a record.

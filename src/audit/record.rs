@@ -74,6 +74,9 @@ pub struct Record {
     /// The policies that took part.
     #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "first_policies")]
     pub policies: Vec<PolicyEffect>,
+    /// What policies would have said that don't rule.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shadow: Vec<ShadowOpinion>,
     /// The hash of the policy set that ruled.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "bounded_option")]
     pub policy_version: Option<String>,
@@ -126,6 +129,27 @@ pub struct PolicyEffect {
     pub principal: &'static str,
     /// What it did: for instance `permit`, `forbid`, `error`, `shadow`.
     pub effect: &'static str,
+}
+
+/// What policies would have said that don't rule.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
+pub struct ShadowOpinion {
+    /// `annotation` for the `@shadow` policies of the ruling directory, `directory` for the shadow directory.
+    pub from: &'static str,
+    /// `allow`, `deny`, `failed` or `skipped`.
+    pub would: &'static str,
+    /// `would_allow` or `would_deny`, where that is not what the ruling policies say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<&'static str>,
+    /// The reason's code, where it would be denied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub because: Option<&'static str>,
+    /// The policies that took part; those of `@shadow` are among the record's own.
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "first_policies")]
+    pub policies: Vec<PolicyEffect>,
+    /// The hash of the shadow directory.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "bounded_option")]
+    pub policy_version: Option<String>,
 }
 
 /// Durations in microseconds; a stage that was not reached is left out.

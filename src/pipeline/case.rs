@@ -12,7 +12,7 @@ use crate::exchange::{Exchange, Reply};
 use crate::identity::Caller;
 use crate::inventory::Server;
 use crate::mcp::{Call, Message, Operation};
-use crate::policy::PolicySet;
+use crate::policy::{Opinion, PolicySet};
 use crate::respond::{self, About};
 use crate::telemetry::TraceContext;
 use crate::telemetry::trace::{conclude, decision_span};
@@ -35,6 +35,8 @@ pub(super) struct Case<'p> {
     pub(super) message: Option<Message>,
     pub(super) caller: Caller,
     pub(super) policies: Option<Arc<PolicySet>>,
+    /// Of each call, what policies would say that don't rule.
+    pub(super) shadow: Vec<Vec<Opinion>>,
     pub(super) marks: Marks,
     /// A place in the journal; taken when the case is recorded.
     slot: Option<Slot>,
@@ -67,6 +69,7 @@ impl<'p> Case<'p> {
             message: None,
             caller: Caller::default(),
             policies: None,
+            shadow: Vec::new(),
             marks: Marks::default(),
             slot,
             receipt: None,

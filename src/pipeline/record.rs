@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::audit::{Batch, Durations, PolicyEffect, Record, User};
+use crate::audit::{Batch, Durations, PolicyEffect, Record, ShadowOpinion, User};
 use crate::decide::{Decision, Reason};
 use crate::exchange::Gateway;
 use crate::identity::{Acting, Actor};
@@ -14,6 +14,7 @@ use crate::policy::{Outcome as Said, Verdict};
 
 use super::Outcome;
 use super::case::Case;
+use super::shadow;
 
 /// How a case ended.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +40,7 @@ pub(super) fn of(case: &Case<'_>, ending: Ending<'_>) -> Vec<Record> {
             target: target(call),
             target_kind: target_kind(call),
             policies: effects(verdicts(index, ending.decided)),
+            shadow: opinions(case, index),
             arguments: arguments(case, call),
             batch: (size > 1).then_some(Batch { index, size }),
             ..common.clone()
@@ -110,6 +112,7 @@ fn common(case: &Case<'_>, ending: Ending<'_>) -> Record {
             .filter(|tenants| !tenants.is_empty()),
         session: session.map(|session| case.pipeline.redactor.session(session)),
         policies: Vec::new(),
+        shadow: Vec::new(),
         policy_version: case
             .policies
             .as_ref()
@@ -146,6 +149,13 @@ fn verdicts(index: usize, decided: Option<&Outcome>) -> &[Verdict] {
         Some(Outcome::Decided(Decision::Denial(denial))) if denial.call() == Some(index) => denial.verdicts(),
         _ => &[],
     }
+}
+
+fn opinions(case: &Case<'_>, index: usize) -> Vec<ShadowOpinion> {
+    let opinions = case.shadow.get(index).into_iter().flatten();
+    opinions
+        .map(|opinion| shadow::recorded(opinion, effects))
+        .collect()
 }
 
 fn effects(verdicts: &[Verdict]) -> Vec<PolicyEffect> {

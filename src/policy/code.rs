@@ -1,6 +1,11 @@
 //! The codes of all that a question to the policies can come to: one list for the reasons (docs/reasons.md) and for the
 //! `because` of policy tests.
 
+/// What shadow policies would do otherwise; in the audit alone.
+pub const WOULD_ALLOW: &str = "would_allow";
+/// Likewise.
+pub const WOULD_DENY: &str = "would_deny";
+
 /// Declares the codes and the list of them.
 macro_rules! codes {
     ($($name:ident $code:literal;)*) => {

@@ -203,23 +203,52 @@ impl Engine {
             Decision::Deny if fired.is_empty() => (Outcome::NoPermit, fired),
             Decision::Deny => (Outcome::Forbidden, fired),
         };
+        let (shadow, would) = self.shadows(request, entities, candidates, outcome);
         Verdict {
             principal,
             outcome,
             fired,
             errored: self.shown(failed.into_iter()),
-            shadow: self.shadows(request, entities, candidates),
+            shadow,
+            would,
         }
     }
 
-    fn shadows(&self, request: &Request, entities: &Entities, candidates: &Candidates) -> Vec<Arc<Fired>> {
+    /// The `@shadow` policies that apply, and the outcome if they counted.
+    fn shadows(
+        &self,
+        request: &Request,
+        entities: &Entities,
+        candidates: &Candidates,
+        ruling: Outcome,
+    ) -> (Vec<Arc<Fired>>, Option<Outcome>) {
         let mut applied = Vec::new();
-        for set in candidates.shadow.iter().filter(|set| !set.is_empty()) {
+        let mut would = None;
+        for (effect, set) in [Effect::Permit, Effect::Forbid]
+            .into_iter()
+            .zip(&candidates.shadow)
+        {
+            if set.is_empty() {
+                continue;
+            }
             let response = self.authorizer.is_authorized(request, set, entities);
-            applied.extend(self.shown(response.diagnostics().reason()));
+            let fired = self.shown(response.diagnostics().reason());
+            let errs = response.diagnostics().errors().next().is_some();
+            let sofar = would.unwrap_or(ruling);
+            match (effect, sofar) {
+                (Effect::Permit, _) if fired.is_empty() => {}
+                (Effect::Permit, Outcome::NoPermit) => would = Some(Outcome::Allowed),
+                (Effect::Forbid, _) if fired.is_empty() && !errs => {}
+                (Effect::Forbid, Outcome::Allowed | Outcome::NoPermit) if fired.is_empty() => {
+                    would = Some(Outcome::ForbidErrored);
+                }
+                (Effect::Forbid, Outcome::Allowed | Outcome::NoPermit) => would = Some(Outcome::Forbidden),
+                _ => would = Some(sofar),
+            }
+            applied.extend(fired);
         }
         applied.sort_by(|a, b| a.id.cmp(&b.id));
-        applied
+        (applied, would)
     }
 
     fn rule(&self, id: &PolicyId) -> Option<&Rule> {

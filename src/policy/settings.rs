@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 pub struct Settings {
     /// The policy directory. Default `policies`.
     pub directory: PathBuf,
+    /// A second, complete policy directory, which is asked beside the first on every call and decides nothing: what it would say is
+    /// recorded and counted. Default none.
+    pub shadow: Option<PathBuf>,
     /// Whether a change of its files is loaded while serving. Default true.
     pub reload: bool,
     /// How long nothing may change further before a changed directory is loaded. Default `100ms`.
@@ -96,6 +99,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             directory: PathBuf::from("policies"),
+            shadow: None,
             reload: true,
             settle: Duration::from_millis(100),
             settle_at_most: Duration::from_secs(1),

@@ -17,6 +17,8 @@ pub struct Verdict {
     pub errored: Vec<Arc<Fired>>,
     /// The `@shadow` policies that would have applied, sorted. They decide nothing.
     pub shadow: Vec<Arc<Fired>>,
+    /// The outcome if the `@shadow` policies counted; `None` where none of them applies or errs.
+    pub would: Option<Outcome>,
 }
 
 /// A policy that took part in a verdict.
@@ -64,11 +66,19 @@ impl Verdict {
             fired,
             errored: Vec::new(),
             shadow: Vec::new(),
+            would: None,
         }
     }
 
     /// Takes in what is said of the same principal on another thing that the same call asks for: both must be allowed.
     pub(super) fn also(&mut self, mut other: Self) {
+        if self.would.is_some() || other.would.is_some() {
+            let (own, others) = (
+                self.would.unwrap_or(self.outcome),
+                other.would.unwrap_or(other.outcome),
+            );
+            self.would = Some(if own == Outcome::Allowed { others } else { own });
+        }
         let lists = [
             (&mut self.errored, &mut other.errored),
             (&mut self.shadow, &mut other.shadow),

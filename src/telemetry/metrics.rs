@@ -23,6 +23,9 @@ mod workload_api;
 const DECISIONS: &str = "mcp_authz_decisions_total";
 const LATENCY: &str = "mcp_authz_decision_duration_seconds";
 const IN_FLIGHT: &str = "mcp_authz_requests_in_flight";
+const SHADOW: &str = "mcp_authz_shadow_decisions_total";
+const SHADOW_USABLE: &str = "mcp_authz_shadow_policy_usable";
+const SHADOW_STALE: &str = "mcp_authz_shadow_policy_stale";
 const RELOADS: &str = "mcp_authz_policy_reloads_total";
 const BUILD: &str = "mcp_authz_build_info";
 const POLICY_AGE: &str = "mcp_authz_policy_age_seconds";
@@ -159,6 +162,25 @@ impl Metrics {
         }
     }
 
+    /// Counts what policies would have said that don't rule: whose, what the ruling ones say (`allowed`, `denied`), and what would
+    /// come of it.
+    pub fn shadow(&self, server: &str, from: &'static str, ruling: &'static str, would: &'static str) {
+        let server = if self.servers.contains_key(server) {
+            server
+        } else {
+            NO_SERVER
+        };
+        let labels = [
+            ("server", server),
+            ("from", from),
+            ("outcome", ruling),
+            ("would", would),
+        ];
+        self.recorder
+            .register_counter(&key(SHADOW, &labels), &METADATA)
+            .increment(1);
+    }
+
     /// Counts a request as in flight until the answer is dropped.
     pub fn in_flight(&self) -> InFlight {
         self.in_flight.increment(1.0);
@@ -232,6 +254,10 @@ impl Metrics {
             self.set(POLICY_AGE, &[], age(loaded));
         }
         self.set(POLICY_STALE, &[], flag(status.policies.refused.is_some()));
+        if let Some(shadow) = &status.shadow {
+            self.set(SHADOW_USABLE, &[], flag(shadow.version.is_some()));
+            self.set(SHADOW_STALE, &[], flag(shadow.refused.is_some()));
+        }
         for keys in &status.keys {
             let issuer = [("issuer", keys.issuer.as_str())];
             self.set(KEYS_USABLE, &issuer, flag(keys.usable));
@@ -306,6 +332,10 @@ impl std::fmt::Debug for Metrics {
 fn describe(recorder: &PrometheusRecorder) {
     let counters = [
         (DECISIONS, "Decisions by server, method, outcome and reason."),
+        (
+            SHADOW,
+            "Calls by what policies would have said that don't rule, and what the ruling ones said.",
+        ),
         (RELOADS, "Attempts to load other policies."),
         (REVOCATIONS, "Revocations by what they are about and who said so."),
         (
@@ -328,6 +358,11 @@ fn describe(recorder: &PrometheusRecorder) {
         (
             POLICY_STALE,
             "1 if the last attempt to load other policies was refused.",
+        ),
+        (SHADOW_USABLE, "1 if the shadow directory is asked."),
+        (
+            SHADOW_STALE,
+            "1 if what the shadow directory holds now can't be asked.",
         ),
         (KEY_AGE, "Seconds since an issuer's keys were fetched."),
         (

@@ -25,6 +25,8 @@ pub struct Status {
     pub draining: bool,
     /// The policy set that rules.
     pub policies: PolicyStatus,
+    /// The policies of the shadow directory; `None` if there is none.
+    pub shadow: Option<PolicyStatus>,
     /// The keys of each issuer that is configured.
     pub keys: Vec<KeyStatus>,
     /// The bundle of each trust domain whose JWT-SVIDs are taken.
@@ -265,6 +267,7 @@ impl Status {
             "ready": self.is_ready(),
             "draining": self.draining,
             "policies": self.policies.state(),
+            "shadow": self.shadow.as_ref().map_or_else(|| "not used".to_owned(), PolicyStatus::state),
             "keys": keys,
             "bundles": bundles,
             "state": self.state.state(),

@@ -35,6 +35,7 @@ mod reload;
 mod replicas;
 mod revocation;
 mod sdks;
+mod shadow;
 mod streams;
 mod threats;
 mod tokens;

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use mcp_authz::audit::{Batch, Durations, PolicyEffect, Record, Redacted, ShowArguments, User};
+use mcp_authz::audit::{
+    Batch, Durations, PolicyEffect, Record, Redacted, ShadowOpinion, ShowArguments, User,
+};
 use mcp_authz::telemetry::{
     BundleStatus, DecisionStatus, IntrospectionStatus, KeyStatus, Metrics, PolicyStatus, StateStatus, Status,
     StreamStatus, TokenStatus, VerifiedStatus, WorkloadApiStatus, WorkloadTlsStatus,
@@ -55,6 +57,7 @@ pub(crate) fn metrics() -> BTreeMap<String, BTreeSet<String>> {
     metrics.state_operation("use_once", "first", Duration::ZERO);
     metrics.revocation("session", "operator");
     metrics.notice("keycloak", "logout_token", "revoked");
+    metrics.shadow("workbench", "directory", "allowed", "deny");
     let key = |issuer: &str| KeyStatus {
         issuer: issuer.to_owned(),
         fetched: Some(now),
@@ -70,6 +73,7 @@ pub(crate) fn metrics() -> BTreeMap<String, BTreeSet<String>> {
                 ..DecisionStatus::default()
             },
         },
+        shadow: Some(PolicyStatus::default()),
         keys: vec![key("one")],
         bundles: vec![BundleStatus {
             trust_domain: "one".to_owned(),
@@ -147,6 +151,14 @@ pub(crate) fn fields_of_a_record() -> BTreeSet<String> {
         tenant: text(),
         session: text(),
         policies: vec![PolicyEffect::default()],
+        shadow: vec![ShadowOpinion {
+            from: "directory",
+            would: "deny",
+            code: Some("would_deny"),
+            because: Some("no_permit"),
+            policies: vec![PolicyEffect::default()],
+            policy_version: text(),
+        }],
         policy_version: text(),
         durations_us: Durations {
             total: 1,

@@ -32,6 +32,14 @@ fn full() -> Record {
             principal: "user",
             effect: "permit",
         }],
+        shadow: vec![ShadowOpinion {
+            from: "directory",
+            would: "allow",
+            code: Some("would_allow"),
+            because: None,
+            policies: Vec::new(),
+            policy_version: Some("def".into()),
+        }],
         policy_version: Some("abc".into()),
         durations_us: Durations {
             total: 120,
@@ -60,7 +68,7 @@ fn a_record_is_one_line_with_its_fields_in_a_fixed_order() {
     };
     let arguments = Object(vec![("replicas".into(), Value::Number(Number::new("3.50")))]);
     let arguments = Redactor::new(&settings).unwrap().arguments(&arguments);
-    insta::assert_snapshot!(text(&Record { arguments, ..full() }), @r#"{"time":"2026-03-01T12:00:00.000042Z","decision_id":"0195","outcome":"denied","reason":"no_permit","server":"workbench","method":"tools/call","protocol_version":"2025-11-25","target":"run_shell","user":{"issuer":"https://idp","subject":"42","username":"alice","claims":{"roles":["a"]}},"workload":"spiffe://mcp-identity.local/agent/trusted/1","tenant":"blue","session":"9f86d081884c7d65","policies":[{"id":"people","principal":"user","effect":"permit"}],"policy_version":"abc","durations_us":{"total":120,"read":4,"identity":50},"trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","gateway":"envoy","request_id":"r-1","client":"192.0.2.7","batch":{"index":0,"size":2},"arguments":{"replicas":3.50},"arguments_as":"all"}"#);
+    insta::assert_snapshot!(text(&Record { arguments, ..full() }), @r#"{"time":"2026-03-01T12:00:00.000042Z","decision_id":"0195","outcome":"denied","reason":"no_permit","server":"workbench","method":"tools/call","protocol_version":"2025-11-25","target":"run_shell","user":{"issuer":"https://idp","subject":"42","username":"alice","claims":{"roles":["a"]}},"workload":"spiffe://mcp-identity.local/agent/trusted/1","tenant":"blue","session":"9f86d081884c7d65","policies":[{"id":"people","principal":"user","effect":"permit"}],"shadow":[{"from":"directory","would":"allow","code":"would_allow","policy_version":"def"}],"policy_version":"abc","durations_us":{"total":120,"read":4,"identity":50},"trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","gateway":"envoy","request_id":"r-1","client":"192.0.2.7","batch":{"index":0,"size":2},"arguments":{"replicas":3.50},"arguments_as":"all"}"#);
 }
 
 #[test]

@@ -188,6 +188,15 @@ fn cells(entry: &Entry) -> [String; 7] {
         Some(wrong) => format!("{} (not {wrong})", entry.outcome),
         None => entry.outcome.clone(),
     };
+    let otherwise = entry.shadow.iter().filter(|shadow| !shadow.code.is_empty());
+    let otherwise: Vec<String> = otherwise
+        .map(|shadow| format!("{} by {}", shadow.code, shadow.from))
+        .collect();
+    let outcome = if otherwise.is_empty() {
+        outcome
+    } else {
+        format!("{outcome} ({})", otherwise.join(", "))
+    };
     let action = match entry.method.as_str() {
         "tools/call" => entry.action(),
         _ if entry.target.is_empty() => entry.method.clone(),
@@ -251,6 +260,15 @@ fn print_rest(reader: &mut Reader, filter: &Filter, terminal: Terminal) -> miett
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_shadow_policies_would_change_stands_beside_the_outcome() {
+        let line =
+            br#"{"decision_id":"d","outcome":"allowed","shadow":[{"from":"annotation","would":"allow"},
+            {"from":"directory","would":"deny","code":"would_deny"}]}"#;
+        let cells = cells(&Entry::read(line).unwrap());
+        assert_eq!(cells[1], "allowed (would_deny by directory)");
+    }
 
     #[test]
     fn what_a_client_wrote_cannot_disturb_a_terminal() {

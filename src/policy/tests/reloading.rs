@@ -134,6 +134,7 @@ fn a_first_load_that_fails_is_an_error() {
 fn settings(directory: &Path) -> Settings {
     Settings {
         directory: directory.to_owned(),
+        shadow: None,
         settle: Duration::from_millis(30),
         settle_at_most: Duration::from_millis(200),
         poll_interval: Duration::from_secs(1),

@@ -35,6 +35,7 @@ fn good() -> Status {
         },
         audit: AuditStatus::default(),
         workload_api: None,
+        shadow: None,
         draining: false,
     }
 }
@@ -92,7 +93,7 @@ async fn ready_tells_each_part() {
     assert_eq!(code, StatusCode::OK);
     assert_eq!(
         report,
-        json!({ "ready": true, "draining": false, "policies": "ok: abc", "audit": "ok",
+        json!({ "ready": true, "draining": false, "policies": "ok: abc", "shadow": "not used", "audit": "ok",
                 "keys": { "https://a": "ok", "https://b": "ok" }, "bundles": {}, "state": "ok: redis",
                 "workload_api": "not used" })
     );

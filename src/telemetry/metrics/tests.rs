@@ -27,6 +27,12 @@ fn status(version: &str) -> Status {
             refused: None,
             decisions: decisions(),
         },
+        shadow: Some(PolicyStatus {
+            version: Some("tried".into()),
+            loaded: None,
+            refused: Some("it is broken".into()),
+            ..PolicyStatus::default()
+        }),
         keys: vec![KeyStatus {
             issuer: "https://idp/realms/\"a\"".into(),
             fetched: Some(at(150)),
@@ -84,6 +90,23 @@ fn status(version: &str) -> Status {
 
 fn decide(metrics: &Metrics, server: &str, reason: &'static str) {
     metrics.decision(server, "tools/call", "denied", reason, Duration::from_micros(120));
+}
+
+#[test]
+fn what_policies_would_say_that_do_not_rule_is_counted_by_whose_it_is_and_what_rules() {
+    let metrics = Metrics::new(["workbench"]);
+    metrics.shadow("workbench", "directory", "allowed", "deny");
+    metrics.shadow("workbench", "directory", "allowed", "deny");
+    metrics.shadow("elsewhere", "annotation", "denied", "allow");
+    let text = metrics.render(&status("a"), at(200));
+    for line in [
+        r#"mcp_authz_shadow_decisions_total{server="workbench",from="directory",outcome="allowed",would="deny"} 2"#,
+        r#"mcp_authz_shadow_decisions_total{server="none",from="annotation",outcome="denied",would="allow"} 1"#,
+        "mcp_authz_shadow_policy_usable 1",
+        "mcp_authz_shadow_policy_stale 1",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
 }
 
 #[test]
