@@ -17,9 +17,11 @@ use mcp_authz::dev::{DevIssuer, Mint};
 use mcp_authz::exchange::{
     Answer, Body, Decider, Exchange, Fate, Forward, Gateway, Headers, Peer, Reply, Source,
 };
+use mcp_authz::identity::revocation::{self, Kind};
 use mcp_authz::inventory::Files;
 use mcp_authz::pipeline::Pipeline;
 use mcp_authz::policy::{Line, PolicySet};
+use mcp_authz::state::Revocation;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -192,6 +194,46 @@ async fn what_both_may_is_allowed_with_headers_that_name_them_and_recorded_once(
         json!({"path": "string", "content": "string"})
     );
     assert_eq!(records[0]["policies"][0]["effect"], "permit");
+}
+
+#[tokio::test]
+async fn a_remembered_decision_is_of_no_use_to_a_token_that_expired_or_was_revoked() {
+    let house = house("").await;
+    let token = house.token("alice", "mcp-developer");
+    let now = clock::now();
+    let ask = async |seconds: u64| {
+        // A policy reads the limit.
+        let body = call("db_read", &json!({"sql": "select 1", "limit": 100}));
+        let mut exchange = House::exchange(Some(&token), TRUSTED, &body);
+        exchange.received = now + Duration::from_secs(seconds);
+        house.pipeline.answer(exchange).await
+    };
+    let looked = || {
+        let lookups = house.pipeline.policies.current().decisions().lookups;
+        [lookups[0], lookups[1]]
+    };
+    forward(ask(0).await);
+    forward(ask(1).await);
+    let known = [("hit", 1), ("miss", 1)];
+    assert_eq!(looked(), known);
+    // Longer than such a token lives.
+    answer(ask(3700).await);
+    let revocation = Revocation {
+        id: revocation::id(Kind::Issuer, "https://id.example/realms/mcp", ""),
+        issued_until: now,
+        keep_until: now + Duration::from_hours(24),
+    };
+    let deadline = clock::instant() + Duration::from_secs(5);
+    let store = house.pipeline.verifier.store();
+    store.revoke(revocation, deadline).await.unwrap();
+    answer(ask(2).await);
+    assert_eq!(looked(), known, "policies aren't asked");
+    let records = house.records().await;
+    let reasons: Vec<_> = records
+        .iter()
+        .map(|record| record["reason"].as_str().unwrap())
+        .collect();
+    assert_eq!(reasons, ["allowed", "allowed", "expired", "issuer_not_before"]);
 }
 
 #[tokio::test]
