@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use cedar_policy::{EntityTypeName, EntityUid};
 
 use super::evaluate::Rule;
-use super::scope::{Actions, Part, Scope};
+use super::scope::{Part, Scope};
 pub(super) use sides::Sides;
+use world::About;
 pub(super) use world::World;
-use world::{About, Spot};
 
 mod sides;
 mod world;
@@ -32,13 +32,17 @@ impl Reach {
         let Scope {
             actions, resource, ..
         } = &rule.scope;
-        let spots = world.spots.iter().enumerate();
-        let held = spots.filter(|(_, spot)| acts(actions, spot));
+        let held = world.acting(actions).into_iter();
         Self {
             spots: held
                 .filter_map(|(place, spot)| Some((place, extent(resource, &spot.about)?)))
                 .collect(),
         }
+    }
+
+    /// What it holds, by the places in the world.
+    pub(super) fn places(&self) -> impl ExactSizeIterator<Item = usize> {
+        self.spots.keys().copied()
     }
 
     /// Whether no call can be in this scope.
@@ -69,8 +73,8 @@ impl Reach {
         if !self.is_empty() {
             return None;
         }
-        let mut acting = world.spots.iter().filter(|spot| acts(&rule.scope.actions, spot));
-        let Some(first) = acting.next() else {
+        let acting = world.acting(&rule.scope.actions);
+        let Some(first) = acting.values().next() else {
             return Some((
                 format!("`{id}` is about no call: nothing is in the actions of its scope"),
                 "name tools of tools/, or give tools this operation in their overrides".to_owned(),
@@ -106,14 +110,6 @@ pub(super) fn of_the_same(wide: &Scope, narrow: &Scope, world: &World<'_>) -> bo
         Part::In(uid) => inside(uid),
         Part::IsIn(type_name, uid) => types(type_name) && inside(uid),
         Part::Eq(uid) => matches!(narrow, Part::Eq(one) if one == uid),
-    }
-}
-
-fn acts(actions: &Actions, spot: &Spot) -> bool {
-    match actions {
-        Actions::Any => true,
-        Actions::Eq(uid) => *uid == spot.action,
-        Actions::In(uids) => uids.iter().any(|uid| spot.groups.contains(uid)),
     }
 }
 

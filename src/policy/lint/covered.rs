@@ -12,6 +12,9 @@ use crate::policy::conditions;
 use crate::policy::evaluate::Rule;
 use crate::policy::reach::{Reach, World, of_the_same};
 
+/// From so many things on that a policy is about, it isn't filed by each of them.
+const BROAD: usize = 64;
+
 /// A policy that rules, with what decides whether it applies.
 struct Applies<'a> {
     rule: &'a Rule,
@@ -33,11 +36,10 @@ pub(super) fn find(rules: &[&Rule], reaches: &[Reach], world: &World<'_>, found:
             })
         })
         .collect();
-    let by_condition = Wide::of(&all);
+    let all_wide = Wide::of(&all);
     for narrow in all.iter().filter(|one| !one.reach.is_empty()) {
-        let wider = by_condition
+        let wider = all_wide
             .candidates(narrow)
-            .into_iter()
             .filter(|wide| !std::ptr::eq(*wide, narrow) && wide.applies_wherever(narrow, world));
         if let Some((code, message, help)) = wider.filter_map(|wide| said(wide, narrow, world)).min() {
             found.add(narrow.rule, code, message, help);
@@ -48,8 +50,8 @@ pub(super) fn find(rules: &[&Rule], reaches: &[Reach], world: &World<'_>, found:
 impl Applies<'_> {
     fn applies_wherever(&self, narrow: &Self, world: &World<'_>) -> bool {
         self.conditions.is_subset(&narrow.conditions)
-            && of_the_same(&self.rule.scope, &narrow.rule.scope, world)
             && self.reach.holds(narrow.reach)
+            && of_the_same(&self.rule.scope, &narrow.rule.scope, world)
     }
 
     /// Links of one template stand where it does: their ids tell them apart.
@@ -94,33 +96,55 @@ fn said(
     }
 }
 
-/// Policies by one of their conditions, so that not every two of them are compared.
+/// Policies by the rarest of their conditions, or by what they are about, so that not every two of them are compared.
 struct Wide<'a> {
-    unconditional: Vec<&'a Applies<'a>>,
+    /// Those without conditions that are about much.
+    broad: Vec<&'a Applies<'a>>,
+    /// Those without conditions that are about little, by each thing.
+    by_spot: HashMap<usize, Vec<&'a Applies<'a>>>,
     by_condition: HashMap<&'a str, Vec<&'a Applies<'a>>>,
 }
 
 impl<'a> Wide<'a> {
     fn of(all: &'a [Applies<'a>]) -> Self {
+        let mut often: HashMap<&str, usize> = HashMap::new();
+        for condition in all.iter().flat_map(|one| &one.conditions) {
+            let count = often.entry(condition).or_default();
+            *count = count.saturating_add(1);
+        }
         let mut wide = Self {
-            unconditional: Vec::new(),
+            broad: Vec::new(),
+            by_spot: HashMap::new(),
             by_condition: HashMap::new(),
         };
         for one in all {
-            match one.conditions.iter().min() {
-                None => wide.unconditional.push(one),
-                Some(first) => wide.by_condition.entry(first).or_default().push(one),
+            let rarest = one
+                .conditions
+                .iter()
+                .min_by_key(|text| (often.get(text.as_str()), *text));
+            match rarest {
+                None if one.reach.places().len() > BROAD => wide.broad.push(one),
+                None => {
+                    for spot in one.reach.places() {
+                        wide.by_spot.entry(spot).or_default().push(one);
+                    }
+                }
+                Some(condition) => wide.by_condition.entry(condition).or_default().push(one),
             }
         }
         wide
     }
 
     /// Those whose conditions may all be among those of this one.
-    fn candidates(&self, narrow: &Applies<'_>) -> Vec<&'a Applies<'a>> {
-        let mut found = self.unconditional.clone();
-        for condition in &narrow.conditions {
-            found.extend(self.by_condition.get(condition.as_str()).into_iter().flatten());
-        }
-        found
+    fn candidates<'b>(&'b self, narrow: &'b Applies<'_>) -> impl Iterator<Item = &'a Applies<'a>> + 'b {
+        let of = |condition: &String| self.by_condition.get(condition.as_str());
+        let conditional = narrow.conditions.iter().filter_map(of).flatten();
+        // Whoever holds all of it holds the first.
+        let first = narrow.reach.places().next();
+        let about = first
+            .and_then(|first| self.by_spot.get(&first))
+            .into_iter()
+            .flatten();
+        self.broad.iter().chain(about).chain(conditional).copied()
     }
 }

@@ -8,6 +8,7 @@ use cedar_policy::{EntityTypeName, EntityUid, Schema};
 use crate::inventory::Inventory;
 use crate::policy::BuildError;
 use crate::policy::entities::{Fixed, build, uid};
+use crate::policy::scope::Actions;
 use crate::spiffe::SpiffeId;
 
 /// A server of which no policy can say anything by name: one without tools.
@@ -16,16 +17,17 @@ const ANOTHER_SERVER: &str = "";
 /// What calls can be about, and of whom.
 pub(in crate::policy) struct World<'a> {
     schema: &'a Schema,
+    principals: BTreeSet<&'a EntityTypeName>,
     pub(in crate::policy) fixed: &'a Fixed,
     /// Every action with every thing that it can be about, in the order of their names.
     pub(in crate::policy) spots: Vec<Spot>,
+    /// The places of the spots of each action, and of each group of actions.
+    by_action: HashMap<EntityUid, Vec<usize>>,
 }
 
 /// An action before a resource.
 pub(in crate::policy) struct Spot {
     pub(in crate::policy) action: EntityUid,
-    /// The action, and the groups that it is in.
-    pub(in crate::policy) groups: HashSet<EntityUid>,
     pub(in crate::policy) about: About,
 }
 
@@ -96,10 +98,9 @@ impl<'a> World<'a> {
             .actions()
             .map(|action| (action.to_string(), action))
             .collect();
-        let mut spots = Vec::new();
+        let (mut spots, mut by_action) = (Vec::new(), HashMap::<EntityUid, Vec<usize>>::new());
         for action in names.into_values() {
-            let above = actions.ancestors(action).into_iter().flatten();
-            let groups: HashSet<EntityUid> = above.chain([action]).cloned().collect();
+            let first = spots.len();
             let about = schema.resources_for_action(action).into_iter().flatten();
             let about: BTreeSet<&EntityTypeName> = about.collect();
             let things = about
@@ -107,17 +108,43 @@ impl<'a> World<'a> {
                 .flat_map(|type_name| things.of_type(type_name, action));
             spots.extend(things.map(|about| Spot {
                 action: action.clone(),
-                groups: groups.clone(),
                 about,
             }));
+            let above = actions.ancestors(action).into_iter().flatten();
+            for group in above.chain([action]) {
+                by_action
+                    .entry(group.clone())
+                    .or_default()
+                    .extend(first..spots.len());
+            }
         }
-        Ok(Self { schema, fixed, spots })
+        Ok(Self {
+            schema,
+            principals: schema.principals().collect(),
+            fixed,
+            spots,
+            by_action,
+        })
+    }
+
+    /// The spots of these actions, by their places.
+    pub(in crate::policy) fn acting(&self, actions: &Actions) -> BTreeMap<usize, &Spot> {
+        let of = |uid: &EntityUid| self.by_action.get(uid).into_iter().flatten().copied();
+        let at = |place: usize| Some((place, self.spots.get(place)?));
+        match actions {
+            Actions::Any => self.spots.iter().enumerate().collect(),
+            Actions::Eq(uid) => of(uid)
+                .filter_map(at)
+                .filter(|(_, spot)| spot.action == *uid)
+                .collect(),
+            Actions::In(uids) => uids.iter().flat_map(of).filter_map(at).collect(),
+        }
     }
 
     /// The types of principal that can be in an entity, or be it.
     pub(in crate::policy) fn principals_in(&self, uid: &EntityUid) -> BTreeSet<&EntityTypeName> {
-        self.principals()
-            .into_iter()
+        let principals = self.principals.iter().copied();
+        principals
             .filter(|type_name| {
                 let mut above = self.schema.ancestors(type_name).into_iter().flatten();
                 *type_name == uid.type_name() || above.any(|above| above == uid.type_name())
@@ -126,8 +153,8 @@ impl<'a> World<'a> {
     }
 
     /// All types of principal.
-    pub(in crate::policy) fn principals(&self) -> BTreeSet<&EntityTypeName> {
-        self.schema.principals().collect()
+    pub(in crate::policy) fn principals(&self) -> &BTreeSet<&EntityTypeName> {
+        &self.principals
     }
 
     /// Whether whatever is in the one is in the other, too, or both are the same.
@@ -159,8 +186,7 @@ impl<'a> World<'a> {
             &types.trust_domain,
             &types.oauth_client,
         ];
-        let principals = self.principals();
-        principals.contains(uid.type_name())
+        self.principals.contains(uid.type_name())
             || told.contains(&uid.type_name())
             || self
                 .fixed
