@@ -99,8 +99,9 @@ def measure(rounds, requests):
     return results, added, memory
 
 
-def reader():
-    output = subprocess.run([RELEASE / "examples/bench", "reader"], check=True, capture_output=True, text=True)
+def inside(what):
+    """What is measured inside of one process."""
+    output = subprocess.run([RELEASE / "examples/bench", what], check=True, capture_output=True, text=True)
     return [tuple(line.split()) for line in output.stdout.splitlines()]
 
 
@@ -146,7 +147,8 @@ def figures(results, added, memory):
         ("check_strict_audit_vs_always_allow", ratio(STRICT, "rate")),
         ("check_cpu_us", f"{median(results, OURS, 'cpu'):.1f}"),
         ("envoy_added_p50_ms", f"{added:.2f}"),
-        *reader(),
+        *inside("reader"),
+        *inside("policies"),
         ("rss_mb", f"{memory[1]:.0f}"),
     ]
 
@@ -183,6 +185,8 @@ def write_page(rows, lines, memory, options, load):
   call at a time.
 - `check_cpu_us` is the server's user and system time for one check, from `/proc`, and doesn't depend on the load generator.
 - `reader_…`: megabytes a second of a text of one megabyte, of small objects and of long strings, on one thread.
+- `ask_stranger_us`: microseconds for all principals of one call that nobody made before, with the shipped policies, on one thread;
+  `policies_10k_vs_10`: how many times that it is with 10,000 more policies over 500 more tools, none of which the call is in the scope of.
 - `rss_mb`: resident memory of mcp-authz after the run; it was {memory[0]:.0f} MB when it was ready.
 """
     if NOTES.is_file():

@@ -15,6 +15,7 @@ pub mod code;
 mod conditions;
 mod context;
 mod coverage;
+mod crowd;
 mod decisions;
 mod declared;
 pub mod diff;

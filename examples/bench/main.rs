@@ -5,13 +5,15 @@
 //! puts it on the wire.
 //! `bench configure DIRECTORY NAME DURABILITY GRPC_PORT HTTP_PORT` writes the configuration of an mcp-authz on loopback
 //! that allows it.
-//! `bench reader` prints how fast the JSON reader is, as lines `name value`.
+//! `bench reader` prints how fast the JSON reader is, as lines `name value`; `bench policies` what ten thousand policies cost.
 
 use std::error::Error;
 use std::io::Write as _;
 use std::path::Path;
 
 mod frame;
+mod grown;
+mod policies;
 mod reader;
 mod texts;
 
@@ -31,6 +33,12 @@ fn main() -> Result<(), Failure> {
             }
             Ok(())
         }
-        _ => Err("usage: bench prepare DIRECTORY | bench configure DIRECTORY NAME DURABILITY GRPC_PORT HTTP_PORT | bench reader".into()),
+        ["policies"] => {
+            for (name, value) in policies::measure()? {
+                writeln!(std::io::stdout(), "{name} {value:.2}")?;
+            }
+            Ok(())
+        }
+        _ => Err("usage: bench prepare DIRECTORY | bench configure DIRECTORY NAME DURABILITY GRPC_PORT HTTP_PORT | bench reader | bench policies".into()),
     }
 }

@@ -10,7 +10,7 @@ use quick_cache::sync::Cache;
 
 use super::context::Needs;
 use super::entities::StepUp;
-use super::index::Index;
+use super::index::{Crowd, Index};
 use super::reads::Reads;
 use super::scope::{self, Scope};
 use super::verdict::{Fired, Outcome, Principal, Verdict};
@@ -94,6 +94,18 @@ impl Engine {
     /// Whether a policy names this scope in `@scope`.
     pub(super) fn asks_for(&self, scope: &str) -> bool {
         self.asked_for.contains(scope)
+    }
+
+    /// Whether requests for this may meet more policies than `most`: how many, and how many of them have the scope of that one.
+    pub(super) fn crowd(
+        &self,
+        action: &EntityUid,
+        resource: &EntityUid,
+        entities: &Entities,
+        most: usize,
+    ) -> Option<(Crowd, &Rule)> {
+        let crowd = self.index.crowd(action, resource, entities, most)?;
+        Some((crowd, self.rules.get(crowd.one)?))
     }
 
     /// The policies whose scope this request is in.

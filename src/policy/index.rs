@@ -29,6 +29,17 @@ struct Names {
     types: HashMap<EntityTypeName, usize>,
 }
 
+/// More policies than a request should meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Crowd {
+    /// How many.
+    pub(super) policies: usize,
+    /// How many of them have the same scope.
+    pub(super) alike: usize,
+    /// The place of one of those.
+    pub(super) one: usize,
+}
+
 /// One form of a scope's part, by the numbers of its names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Key {
@@ -37,6 +48,16 @@ enum Key {
     Eq(usize),
     In(usize),
     IsIn(usize, usize),
+}
+
+impl Key {
+    /// What a principal must be, or be in, to have it.
+    const fn entity(self) -> Option<usize> {
+        match self {
+            Self::Any | Self::Is(_) => None,
+            Self::Eq(entity) | Self::In(entity) | Self::IsIn(_, entity) => Some(entity),
+        }
+    }
 }
 
 impl Names {
@@ -107,6 +128,48 @@ impl Index {
             }
         }
         index
+    }
+
+    /// The policies that a request for this may meet, of a principal that is, or is in, one of the things that they name. Nothing if they
+    /// aren't more than `most`.
+    pub(super) fn crowd(
+        &self,
+        action: &EntityUid,
+        resource: &EntityUid,
+        entities: &Entities,
+        most: usize,
+    ) -> Option<Crowd> {
+        let keys = self.names.keys(action, entities).into_iter();
+        let by_principal: Vec<_> = keys.filter_map(|key| self.actions.get(&key)).collect();
+        let all = by_principal.iter().flat_map(|principals| principals.values());
+        let all: usize = all.flat_map(HashMap::values).map(Vec::len).sum();
+        if all <= most {
+            return None;
+        }
+        let resources = self.names.keys(resource, entities);
+        // By what the principal is or is in: how many, and those of the fullest bucket.
+        let mut met: HashMap<Option<usize>, (usize, &Places)> = HashMap::new();
+        for (principal, by_resource) in by_principal.into_iter().flatten() {
+            for places in resources.iter().filter_map(|key| by_resource.get(key)) {
+                let (count, fullest) = met.entry(principal.entity()).or_insert((0, places));
+                *count = count.saturating_add(places.len());
+                if fullest.len() < places.len() {
+                    *fullest = places;
+                }
+            }
+        }
+        let by_anybody = met.remove(&None);
+        let by_one = met.into_values().max_by_key(|(count, _)| *count);
+        let both = || by_anybody.iter().chain(&by_one);
+        let policies = both().map(|(count, _)| count).sum();
+        let fullest = both()
+            .map(|(_, fullest)| *fullest)
+            .max_by_key(|places| places.len())?;
+        (policies > most).then_some(Crowd {
+            policies,
+            alike: fullest.len(),
+            one: *fullest.first()?,
+        })
     }
 
     /// The places of all policies whose scope holds this request, in order.

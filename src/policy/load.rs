@@ -9,6 +9,7 @@ use super::PolicySet;
 use super::actions;
 use super::arguments;
 use super::conditions;
+use super::crowd;
 use super::decisions::Decisions;
 use super::declared::Declared;
 use super::entities::{Fixed, ToolEntity};
@@ -70,8 +71,10 @@ fn load_with(files: &Files, servers: &[Server], kept: &mut Kept) -> Result<Polic
         .flat_map(|rule| rule.reads.looked_up.iter().cloned())
         .collect();
     let fixed = fixed(&schema, &declared, &named, &inventory).map_err(|error| internal(&error))?;
+    let engine = Engine::new(rules.all);
+    warnings.extend(crowd::check(&engine, &fixed, &inventory, &rules.places));
     Ok(PolicySet {
-        engine: Engine::new(rules.all),
+        engine,
         standings: standing::none(),
         decisions: Decisions::default(),
         fixed,

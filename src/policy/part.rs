@@ -132,19 +132,22 @@ impl Parts {
             self.tell_apart(place);
         }
         let mut kinds = BTreeSet::new();
+        let ids: Vec<&str> = in_scope.iter().map(|uid| uid.id().unescaped()).collect();
         for (name, action) in &self.actions {
             let Some(applies) = &action.applies else { continue };
-            let ids: Vec<&str> = in_scope.iter().map(|uid| uid.id().unescaped()).collect();
             let holds = match &asked.actions {
                 Actions::Any => true,
                 Actions::Eq(_) => ids.contains(&name.as_str()),
                 Actions::In(_) => ids.iter().any(|id| *id == name || action.groups.contains(*id)),
             };
+            if !holds {
+                continue;
+            }
             let read = asked.read.iter();
             let kind: Vec<Option<usize>> = read
                 .map(|place| self.kinds.get(place)?.get(name).copied())
                 .collect();
-            if holds && (asked.action || kinds.insert((applies.as_str(), kind))) {
+            if asked.action || kinds.insert((applies.as_str(), kind)) {
                 reached.insert(name.clone());
             }
         }

@@ -1,5 +1,7 @@
 //! The scope of a policy: what its head says of principal, action and resource, taken out of Cedar's tree once.
 
+use std::fmt;
+
 use cedar_policy::{
     ActionConstraint, Entities, EntityTypeName, EntityUid, Policy, PrincipalConstraint, Request,
     ResourceConstraint, pst,
@@ -50,6 +52,46 @@ impl Scope {
                 ResourceConstraint::Eq(uid) => Part::Eq(uid),
                 ResourceConstraint::In(uid) => Part::In(uid),
                 ResourceConstraint::IsIn(type_name, uid) => Part::IsIn(type_name, uid),
+            },
+        }
+    }
+}
+
+/// As Cedar writes it.
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            principal,
+            actions,
+            resource,
+        } = self;
+        write!(f, "principal{principal}, action{actions}, resource{resource}")
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => Ok(()),
+            Self::Is(type_name) => write!(f, " is {type_name}"),
+            Self::Eq(uid) => write!(f, " == {uid}"),
+            Self::In(uid) => write!(f, " in {uid}"),
+            Self::IsIn(type_name, uid) => write!(f, " is {type_name} in {uid}"),
+        }
+    }
+}
+
+impl fmt::Display for Actions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => Ok(()),
+            Self::Eq(uid) => write!(f, " == {uid}"),
+            Self::In(uids) => match uids.as_slice() {
+                [uid] => write!(f, " in {uid}"),
+                uids => {
+                    let uids: Vec<String> = uids.iter().map(ToString::to_string).collect();
+                    write!(f, " in [{}]", uids.join(", "))
+                }
             },
         }
     }

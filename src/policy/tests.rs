@@ -14,6 +14,7 @@ mod many;
 mod plain;
 mod reloading;
 mod remembering;
+mod scopes;
 mod traces;
 
 use std::path::{Path, PathBuf};

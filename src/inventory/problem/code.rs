@@ -38,6 +38,7 @@ codes! {
     UNCLASSIFIED_TOOL "unclassified_tool" "A tool of which nobody says what it does";
     UNDECLARED_ACTION "undeclared_action" "A method of MCP that `base.cedarschema` doesn't declare";
     UNUSED_TEMPLATE "unused_template" "A template that nothing links";
+    CROWDED "crowded" "A head that so many policies have that calls meet too many";
     MISSING_REASON "missing_reason" "A policy that can stop a caller and doesn't say why";
     UNREACHABLE "unreachable" "A policy in whose scope no call can be";
     DUPLICATE "duplicate" "A policy that says the same as another";

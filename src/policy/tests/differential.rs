@@ -47,7 +47,7 @@ const RESOURCES: [&str; 6] = [
     r#"resource is Tool in ToolGroup::"database""#,
 ];
 /// Each is well typed behind every scope, and some of them fail.
-const CONDITIONS: [&str; 19] = [
+const CONDITIONS: [&str; 21] = [
     "",
     r#"when { context has session && (context.user in Role::"mcp-admin" || context.request.version like "2025-*") } unless { context has agent || context.now < datetime("2026-02-01") }"#,
     r#"unless { context has agent && context.agent has clientId } when { !(context has session) && 9223372036854775807 + 1 == 0 }"#,
@@ -65,6 +65,8 @@ const CONDITIONS: [&str; 19] = [
     r#"when { context.request has address && context.request.address.isInRange(ip("192.0.2.0/24")) }"#,
     r#"when { context.now < datetime("2026-02-01") }"#,
     "when { 9223372036854775807 + 1 == 0 }",
+    r#"when { Tool::"workbench/fs_write".destructive }"#,
+    r#"when { Tool::"workbench/fs_read" in ToolGroup::"filesystem" }"#,
     r#"when { context.arguments.path like "/srv/*" }"#,
     r#"when { context.arguments has path && context.arguments.path like "/srv/*" }"#,
 ];
@@ -103,6 +105,36 @@ fn policy() -> impl Strategy<Value = (String, String)> {
 
 fn body(principal: &str, action: &str, resource: &str, condition: &str) -> String {
     format!("({principal}, {action}, {resource}) {condition};")
+}
+
+/// Those whose scope names a principal as links of templates, every other one.
+fn linked(policies: &[String]) -> Files {
+    let (mut texts, mut links) = (String::new(), Vec::new());
+    for (number, policy) in policies.iter().enumerate() {
+        let entity = PRINCIPALS
+            .iter()
+            .filter_map(|form| form.split_once(" in ").or_else(|| form.split_once(" == ")));
+        let entity = entity.map(|(_, entity)| entity).find(|entity| {
+            let scope = policy.split_once(", action").map_or("", |(scope, _)| scope);
+            number % 2 == 0 && scope.ends_with(entity)
+        });
+        match entity {
+            None => texts.extend([format!("@id(\"p{number:02}\") {policy}\n")]),
+            Some(entity) => {
+                let template = policy.replacen(entity, "?principal", 1);
+                texts.extend([format!("@id(\"t{number:02}\") {template}\n")]);
+                links.push(serde_json::json!({
+                    "template_id": format!("t{number:02}"), "link_id": format!("p{number:02}"), "args": { "?principal": entity }
+                }));
+            }
+        }
+    }
+    let files = only(&texts);
+    let files = files
+        .iter()
+        .map(|(path, bytes)| (path.to_owned(), bytes.to_vec()));
+    let links = serde_json::to_vec(&links).unwrap();
+    files.chain([("links.json".to_owned(), links)]).collect()
 }
 
 fn numbered(policies: impl Iterator<Item = String>) -> String {
@@ -204,9 +236,9 @@ fn call() -> impl Strategy<Value = Asking> {
 }
 
 /// What a verdict says: whether it allows, and the ids that it names.
-type Said = (bool, Vec<String>, Vec<String>, Vec<String>);
+pub(super) type Said = (bool, Vec<String>, Vec<String>, Vec<String>);
 
-fn said(verdict: &Verdict) -> Said {
+pub(super) fn said(verdict: &Verdict) -> Said {
     let ids = |fired: &[Arc<Fired>]| fired.iter().map(|fired| fired.id.clone()).collect();
     (
         verdict.allows(),
@@ -324,7 +356,7 @@ proptest! {
     ) {
         let policies = policies.into_iter().filter(|(_, body)| SOUND.contains(body));
         let policies: Vec<String> = policies.map(|(effect, body)| format!("{effect} {body}")).collect();
-        let set = load(&only(&numbered(policies.iter().cloned())));
+        let set = load(&linked(&policies));
         let server = default_server("workbench").unwrap();
         let mut asking = server.clone();
         asking.require.push(Requirement::Actor);

@@ -123,145 +123,41 @@ fn a_template_that_nothing_links_rules_nothing_and_is_a_warning() {
     assert_eq!(set.warnings().len(), 3, "{warnings}");
 }
 
+/// A mistake in links.json, and what is said to it.
+#[derive(serde::Deserialize)]
+struct Mistake {
+    links: String,
+    place: String,
+    message: String,
+    #[serde(default)]
+    help: String,
+}
+
 #[test]
 fn mistakes_in_links_are_told_with_their_place_and_what_was_meant() {
-    let good = r#""?principal": "Role::\"mcp-admin\"""#;
-    let whole = format!(r#"{good}, "?resource": "Server::\"workbench\"""#);
-    let one = |template: &str, id: &str, args: &str| {
-        format!(
-            "[\n{{ \"template_id\": \"{template}\",\n  \"link_id\": \"{id}\",\n  \"args\": {{\n {args} }} }}\n]"
-        )
-    };
-    let cases = [
-        (
-            one("team-read", "a", &whole),
-            "links.json:2:",
-            "no template `team-read`",
-            "did you mean `team-reads`?",
-        ),
-        (
-            one("team-reads", "a", good),
-            "links.json:4:",
-            "nothing is in the slot `?resource` of `team-reads`",
-            "add \"?resource\"",
-        ),
-        (
-            one("never-for", "a", &whole),
-            "links.json:5:",
-            "`never-for` has no slot `?resource`",
-            "",
-        ),
-        (
-            one("team-reads", "a", &whole.replace("?principal", "?prinzipal")),
-            "links.json:5:",
-            "no slot `?prinzipal`",
-            "did you mean `?principal`?",
-        ),
-        (
-            one("team-reads", "a", &whole.replace("mcp-admin", "mcp-admim")),
-            "links.json:5:",
-            "Role::\"mcp-admim\" is not declared in entities.json",
-            "did you mean `mcp-admin`?",
-        ),
-        (
-            one("team-reads", "a", &whole.replace("workbench", "workbensh")),
-            "links.json:5:",
-            "there is no such server",
-            "did you mean `workbench`?",
-        ),
-        (
-            one("team-reads", "a", &whole.replace("Role::", "Role:")),
-            "links.json:5:",
-            "is no entity",
-            "Role::",
-        ),
-        (
-            one(
-                "team-reads",
-                "a",
-                &whole.replace("Role::\\\"mcp-admin\\\"", "(((1)))"),
-            ),
-            "links.json:5:",
-            "`(((1)))` is no entity",
-            "",
-        ),
-        (
-            one("team-reads", "a", &whole.replace("Role", "Rol")),
-            "links.json:2:",
-            "unrecognized entity type `Rol`",
-            "did you mean `Role`?",
-        ),
-        (
-            one(
-                "team-reads",
-                "a",
-                &whole.replace("Server::\\\"workbench\\\"", "Role::\\\"mcp-admin\\\""),
-            ),
-            "links.json:2:",
-            "is impossible",
-            "",
-        ),
-        (
-            one("team-reads", "own", &whole),
-            "links.json:3:",
-            "the `@id` `own` is taken",
-            "own.cedar:",
-        ),
-        (
-            one("team-reads", "never-for", &whole),
-            "links.json:3:",
-            "the `@id` `never-for` is taken",
-            "own.cedar:",
-        ),
-        (
-            one("own", "a", &whole),
-            "links.json:2:",
-            "there is no template `own`",
-            "",
-        ),
-        (
-            one("team-reads", "a,b", &whole),
-            "links.json:3:",
-            "a `link_id` has 1 to 128 bytes",
-            "",
-        ),
-        (
-            one("team-reads", "", &whole),
-            "links.json:3:",
-            "a `link_id` has 1 to 128 bytes",
-            "",
-        ),
-        (
-            "[\n{ \"template_id\": \"team-reads\" }]".to_owned(),
-            "links.json:2:",
-            "missing field `link_id`",
-            "a link is",
-        ),
-        (
-            "[{ \"template_id\": \"a\", \"link_id\": \"b\", \"args\": {}, \"x\": 1 }]".to_owned(),
-            "links.json:1:",
-            "unknown field `x`",
-            "",
-        ),
-        (
-            "{}".to_owned(),
-            "links.json:1:",
-            "invalid type: map",
-            "a list of links",
-        ),
-    ];
+    let cases: Vec<Mistake> = serde_saphyr::from_str(include_str!("links.yaml")).unwrap();
+    assert!(cases.len() > 15);
     let templates =
         format!("{TEMPLATES}\n@id(\"own\") permit (principal, action in Action::\"lifecycle\", resource);");
-    for (links, place, message, help) in cases {
-        let found = PolicySet::load(&linked(&templates, &links), &[])
-            .err()
-            .unwrap_or_default();
+    for mistake in cases {
+        let found = PolicySet::load(&linked(&templates, &mistake.links), &[]);
+        let found = found.err().unwrap_or_default();
         let told = found.iter().find(|problem| {
-            problem.to_string().starts_with(place)
-                && problem.message.contains(message)
-                && problem.help.as_deref().unwrap_or_default().contains(help)
+            problem.to_string().starts_with(&mistake.place)
+                && problem.message.contains(&mistake.message)
+                && problem
+                    .help
+                    .as_deref()
+                    .unwrap_or_default()
+                    .contains(&mistake.help)
         });
-        assert!(told.is_some(), "{links}\n  {message} found: {}", shown(&found));
+        assert!(
+            told.is_some(),
+            "{}\n  {} found: {}",
+            mistake.links,
+            mistake.message,
+            shown(&found)
+        );
     }
 }
 

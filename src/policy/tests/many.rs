@@ -1,5 +1,10 @@
 //! Thousands of policies: what is done again when one of them changes, and what a load takes.
 
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "a test that overflows fails, as it should"
+)]
+
 use super::super::kept::{Kept, Work};
 use super::*;
 use crate::clock;
@@ -137,6 +142,49 @@ fn a_changed_tool_has_those_policies_validated_again_that_reach_it() {
     );
 }
 
+/// So many permits for viewers, each with a head of that kind.
+fn alike(policies: usize, head: impl Fn(usize) -> String) -> PolicySet {
+    let policies = (0..policies).map(|number| {
+        let head = head(number);
+        format!("@id(\"p{number:04}\") permit ({head})\nwhen {{ context has user && context.user.username == \"{number}\" }};\n")
+    });
+    load(&only(&policies.collect::<String>()))
+}
+
+#[test]
+fn heads_that_select_badly_are_a_warning_that_names_them() {
+    let head =
+        r#"principal in Role::"mcp-viewer", action in Action::"read", resource in Server::"workbench""#;
+    let set = alike(1001, |_| head.to_owned());
+    let warnings = shown(set.warnings());
+    assert_eq!(
+        warnings.split_once(": ").unwrap().1,
+        format!(
+            "a call of `workbench/fs_read` may meet 1001 policies, 1001 of them with the head `({head})`: each is evaluated \
+             (name the tool, the group or the role in the head rather than in conditions, or make one policy of many)\n"
+        )
+    );
+    assert_eq!(set.warnings()[0].line_column(), Some((1, 1)));
+    // As many for principals that nobody is at once, and as many as are taken.
+    let user =
+        |number: usize| format!("principal == User::\"https://issuer.example#{number}\", action, resource");
+    assert_eq!(shown(alike(1001, user).warnings()), "");
+    let half = |number: usize| {
+        if number.is_multiple_of(2) {
+            head.to_owned()
+        } else {
+            "principal is User, action, resource".to_owned()
+        }
+    };
+    assert_eq!(shown(alike(1000, half).warnings()), "");
+    let set = alike(1002, half);
+    assert!(
+        shown(set.warnings()).contains("may meet 1002 policies, 501 of them"),
+        "{}",
+        shown(set.warnings())
+    );
+}
+
 /// `GROWN="10000 500" cargo test --lib many::figures -- --ignored --nocapture`
 #[test]
 #[ignore = "prints what a load takes"]
@@ -161,5 +209,51 @@ fn figures() {
             started.elapsed(),
             kept.work
         );
+    }
+}
+
+/// What calls take, in microseconds, while `what` is done: the middle and the ninety-ninth of a hundred, of two threads that ask.
+fn calls_beside(set: &PolicySet, what: impl FnOnce() + Send) -> (usize, u128, u128) {
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let mut times: Vec<u128> = std::thread::scope(|scope| {
+        let ask = || {
+            let mut times = Vec::new();
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                let caller = caller(user("ada", &["mcp-developer"]), "/agent/trusted/1");
+                let call = tool("fs_read", r#"{"path": "/srv/a"}"#);
+                let started = clock::instant();
+                assert!(ask(set, &caller, &call).unwrap().iter().all(Verdict::allows));
+                times.push(started.elapsed().as_micros());
+                std::thread::park_timeout(std::time::Duration::from_micros(500));
+            }
+            times
+        };
+        let asking = [scope.spawn(ask), scope.spawn(ask)];
+        what();
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        asking
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect()
+    });
+    times.sort_unstable();
+    let at = |share: usize| times[times.len() * share / 100];
+    (times.len(), at(50), at(99))
+}
+
+/// `GROWN="10000 500" cargo test --lib many::calls_while -- --ignored --nocapture`
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a pause to measure in")]
+#[ignore = "prints what calls take while a directory is loaded"]
+fn calls_while_a_directory_is_loaded() {
+    let sizes = std::env::var("GROWN").unwrap_or_else(|_| "10000 500".to_owned());
+    let (policies, tools) = sizes.split_once(' ').unwrap();
+    let files = grown_files(policies.parse().unwrap(), tools.parse().unwrap());
+    let set = load(&files);
+    let second = std::time::Duration::from_secs(1);
+    for _ in 0..3 {
+        let quiet = calls_beside(&set, || std::thread::sleep(4 * second));
+        let loading = calls_beside(&set, || drop(load(&files)));
+        println!("(calls, p50, p99) in µs: {quiet:?}, while {policies} policies are loaded {loading:?}");
     }
 }
