@@ -3,6 +3,7 @@
 //! A wire (`wire::check` is Envoy's ext_authz) turns its own message into an [`Exchange`] and a
 //! [`Reply`] into its own answer, so the stages between know nothing of Envoy or protobuf.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Instant;
@@ -101,14 +102,14 @@ pub enum Peer {
 impl Gateway {
     /// How logs and the audit name this gateway: its certificate's first name, else its address.
     #[must_use]
-    pub fn label(&self) -> String {
+    pub fn label(&self) -> Cow<'_, str> {
         if let Some(name) = self.certificate_names.first() {
-            return name.clone();
+            return name.into();
         }
         match &self.peer {
-            Peer::Tcp(address) => address.to_string(),
-            Peer::Unix => "unix".to_owned(),
-            Peer::Unknown => "unknown".to_owned(),
+            Peer::Tcp(address) => address.to_string().into(),
+            Peer::Unix => "unix".into(),
+            Peer::Unknown => "unknown".into(),
         }
     }
 }
@@ -133,8 +134,8 @@ pub struct Forward {
     pub remove: Vec<&'static str>,
     /// A header with a credential that is for us and not for the server: removed too.
     pub withheld: Option<std::sync::Arc<str>>,
-    /// For access logs and later filters.
-    pub metadata: serde_json::Map<String, serde_json::Value>,
+    /// For access logs and later filters: names, each once, and texts.
+    pub metadata: Vec<(&'static str, String)>,
 }
 
 /// An answer to the client in the server's place.

@@ -153,7 +153,13 @@ impl Verifier {
         server: &Server,
         now: Timestamp,
     ) -> Result<Caller, IdentityError> {
-        let (svid, nonce) = self.svid_as_token(exchange, server, now).await?.unzip();
+        // What most calls have no need of is boxed: a future is as large as the largest that it may wait for, and this one
+        // is made for each call.
+        let (svid, nonce) = if self.svids.may_be_token(server) {
+            Box::pin(self.svid_as_token(exchange, server, now)).await?.unzip()
+        } else {
+            (None, None)
+        };
         let token = match svid {
             Some(_) => None,
             None => self.unrevoked(exchange, server, now).await?,
@@ -170,7 +176,11 @@ impl Verifier {
         };
         let found = svid::agreed(found, svid)?;
         let alone = token.is_none() && found.is_none();
-        let by_header = self.svid_in_header(exchange, server, alone, now).await?;
+        let by_header = if self.svids.is_in_header(exchange) {
+            Box::pin(self.svid_in_header(exchange, server, alone, now)).await?
+        } else {
+            None
+        };
         let workload = svid::agreed(found, by_header)?;
         if workload.is_none() && server.require.contains(&Requirement::Workload) {
             return Err(if untrusted {
@@ -199,9 +209,6 @@ impl Verifier {
         server: &Server,
         now: Timestamp,
     ) -> Result<Option<(Arc<Workload>, Option<Nonce>)>, IdentityError> {
-        if !self.svids.may_be_token(server) {
-            return Ok(None);
-        }
         let Some(sent) = credential::token(exchange)? else {
             return Ok(None);
         };

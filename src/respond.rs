@@ -74,7 +74,7 @@ pub fn deny(denial: &Denial, about: &About<'_>) -> Answer {
         status,
         headers,
         body,
-        metadata: metadata_of("denied", denial.reason(), about),
+        metadata: as_json(metadata_of("denied", denial.reason(), about)),
     }
 }
 
@@ -96,14 +96,19 @@ pub fn describe(document: String, about: &About<'_>) -> Answer {
         status: 200,
         headers,
         body: document,
-        metadata: metadata_of("allowed", Reason::MetadataServed, about),
+        metadata: as_json(metadata_of("allowed", Reason::MetadataServed, about)),
     }
 }
 
+fn as_json(texts: Vec<(&'static str, String)>) -> Map<String, Value> {
+    let text = |(name, text): (&'static str, String)| (name.to_owned(), Value::String(text));
+    texts.into_iter().map(text).collect()
+}
+
 /// What access logs and alarms read: the same on both outcomes.
-fn metadata_of(outcome: &str, reason: Reason, about: &About<'_>) -> Map<String, Value> {
-    let mut metadata = Map::new();
-    let mut put = |key: &str, value: String| metadata.insert(key.to_owned(), Value::String(value));
+fn metadata_of(outcome: &str, reason: Reason, about: &About<'_>) -> Vec<(&'static str, String)> {
+    let mut metadata = Vec::with_capacity(10);
+    let mut put = |key: &'static str, value: String| metadata.push((key, value));
     put("decision_id", about.decision_id.to_owned());
     put("outcome", outcome.to_owned());
     put("reason", reason.code().to_owned());

@@ -22,7 +22,9 @@ use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 use mcp_authz::clock;
 use mcp_authz::exchange::{Exchange, Fate, Gateway};
 use mcp_authz::mcp::{self, Call, Id, Limits, Message, Operation, Version};
+use mcp_authz::wire::check::message::Check;
 use mcp_authz::wire::check::request::{self, Frame};
+use prost::Message as _;
 use serde_json::{Value, json};
 
 const CORPUS: &str = "tests/clients/corpus";
@@ -130,6 +132,7 @@ impl Recorded {
             deadline: clock::instant() + Duration::from_secs(5),
             fate: Fate::default(),
         };
+        let check = Check::decode(&*check.encode_to_vec()).unwrap();
         request::exchange(check, frame).unwrap()
     }
 

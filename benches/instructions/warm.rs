@@ -24,6 +24,7 @@ use mcp_authz::pipeline::Pipeline;
 use mcp_authz::policy::{DecisionCache, PolicyStore, Question, Settings};
 use mcp_authz::respond::About;
 use mcp_authz::wire;
+use mcp_authz::wire::check::message::Check;
 use mcp_authz::wire::check::request::{self, Frame};
 use mcp_authz::wire::check::{self, Asking};
 use prost::Message as _;
@@ -58,7 +59,7 @@ impl Warm {
     pub(crate) fn of(tool: &str, arguments: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         frame::prepare(directory.path()).unwrap();
-        frame::configure(directory.path(), "bench", "queued", 0, 0).unwrap();
+        frame::configure(directory.path(), "bench", "queued", 0, 0, "{}").unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -66,7 +67,7 @@ impl Warm {
         let config = Config::load(Some(&directory.path().join("bench.yaml")), []).unwrap();
         let pipeline = Arc::new(runtime.block_on(app::pipeline(&config)).unwrap());
         let framed = std::fs::read(directory.path().join("check.frame")).unwrap();
-        let message = CheckRequest::decode(framed.get(5..).unwrap()).unwrap();
+        let message = Check::decode(framed.get(5..).unwrap()).unwrap();
         let exchange = request::exchange(message, arrival()).unwrap();
         let server = Arc::clone(pipeline.routes.find(&exchange).unwrap());
         let identified = pipeline.verifier.identify(&exchange, &server, exchange.received);

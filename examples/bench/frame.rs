@@ -13,7 +13,7 @@ use mcp_authz::dev::pki::Authority;
 use mcp_authz::dev::{DevIssuer, Mint};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use prost::Message as _;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::Failure;
 
@@ -27,7 +27,7 @@ const TOKEN_LIFETIME: i64 = 12 * 3600;
 pub(crate) fn prepare(directory: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(directory)?;
     let issuer = DevIssuer::create(directory, ISSUER)?;
-    let check = check(&issuer)?;
+    let check = check(&token_of(&issuer, DAN.name)?)?;
     std::fs::write(directory.join("check.frame"), framed(&check)?)?;
     let call = check.attributes.and_then(|attributes| attributes.request?.http);
     let call = call.ok_or("a check without a call")?;
@@ -40,17 +40,18 @@ pub(crate) fn prepare(directory: &Path) -> Result<(), Failure> {
 }
 
 /// Writes the configuration of an mcp-authz that allows the check, into a directory that is prepared. Its file and
-/// its audit bear the name.
+/// its audit bear the name. `others`: settings that are other than usual, as an object of JSON.
 pub(crate) fn configure(
     directory: &Path,
     name: &str,
     durability: &str,
     grpc: u16,
     http: u16,
+    others: &str,
 ) -> Result<(), Failure> {
     let directory = directory.canonicalize()?;
     let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
-    let configuration = json!({
+    let mut configuration = json!({
         "policies": { "directory": policies },
         "servers": [{ "name": "workbench", "resource": RESOURCE }],
         "grpc": { "listen": format!("127.0.0.1:{grpc}") },
@@ -65,15 +66,33 @@ pub(crate) fn configure(
             "spiffe": { "trust_domains": ["mcp-identity.local"] },
             "gateways": [{ "name": "envoy", "address": "127.0.0.1", "trusted_for": ["principal", "xfcc"] }],
         },
-        "audit": { "file": directory.join(format!("{name}.jsonl")), "durability": durability },
+        "audit": {
+            "file": directory.join(format!("{name}.jsonl")),
+            "durability": durability,
+            // At the rate of a bench that takes a processor of its own, in whatever round it falls.
+            "rotation": { "compress": false },
+        },
     });
+    merge(&mut configuration, serde_json::from_str(others)?);
     let text = serde_saphyr::to_string(&configuration)?;
     std::fs::write(directory.join(format!("{name}.yaml")), text)?;
     Ok(())
 }
 
+/// Puts settings into a configuration, in the place of those of the same name.
+fn merge(into: &mut Value, settings: Value) {
+    match (into, settings) {
+        (Value::Object(into), Value::Object(settings)) => {
+            for (name, setting) in settings {
+                merge(into.entry(name).or_insert(Value::Null), setting);
+            }
+        }
+        (into, setting) => *into = setting,
+    }
+}
+
 /// A message of gRPC: not compressed, its length, itself.
-fn framed(check: &CheckRequest) -> Result<Vec<u8>, Failure> {
+pub(crate) fn framed(check: &CheckRequest) -> Result<Vec<u8>, Failure> {
     let message = check.encode_to_vec();
     let mut frame = vec![0];
     frame.extend(u32::try_from(message.len())?.to_be_bytes());
@@ -81,14 +100,11 @@ fn framed(check: &CheckRequest) -> Result<Vec<u8>, Failure> {
     Ok(frame)
 }
 
-fn check(issuer: &DevIssuer) -> Result<CheckRequest, Failure> {
-    let Agent::Workload { spiffe_id, .. } = ASSISTANT else {
-        return Err("an agent without a certificate".into());
-    };
-    let identity = Authority::new(clock::now())?.workload(spiffe_id)?;
+/// A token of a user who may call the tool.
+pub(crate) fn token_of(issuer: &DevIssuer, user: &str) -> Result<String, Failure> {
     let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
     let mint = Mint {
-        user: DAN.name.to_owned(),
+        user: user.to_owned(),
         email: Some("dan@example.com".to_owned()),
         roles: texts(DAN.roles),
         tenants: texts(&["acme"]),
@@ -96,7 +112,15 @@ fn check(issuer: &DevIssuer) -> Result<CheckRequest, Failure> {
         lifetime_seconds: TOKEN_LIFETIME,
         ..Mint::default()
     };
-    let token = issuer.mint(&mint, clock::now())?;
+    Ok(issuer.mint(&mint, clock::now())?)
+}
+
+/// The check with that token.
+pub(crate) fn check(token: &str) -> Result<CheckRequest, Failure> {
+    let Agent::Workload { spiffe_id, .. } = ASSISTANT else {
+        return Err("an agent without a certificate".into());
+    };
+    let identity = Authority::new(clock::now())?.workload(spiffe_id)?;
     let source = Peer {
         principal: spiffe_id.to_owned(),
         certificate: utf8_percent_encode(&identity.certificate, NON_ALPHANUMERIC).to_string(),
@@ -104,7 +128,7 @@ fn check(issuer: &DevIssuer) -> Result<CheckRequest, Failure> {
     };
     let request = Request {
         time: None,
-        http: Some(http(&token, spiffe_id)),
+        http: Some(http(token, spiffe_id)),
     };
     let attributes = AttributeContext {
         source: Some(source),

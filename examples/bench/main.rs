@@ -3,8 +3,10 @@
 //!
 //! `bench prepare DIRECTORY` writes the keys of an issuer, a call of a tool, and `check.frame`: a whole check of it, as gRPC
 //! puts it on the wire.
-//! `bench configure DIRECTORY NAME DURABILITY GRPC_PORT HTTP_PORT` writes the configuration of an mcp-authz on loopback
-//! that allows it.
+//! `bench configure DIRECTORY NAME DURABILITY GRPC_PORT HTTP_PORT SETTINGS` writes the configuration of an mcp-authz on
+//! loopback that allows it; SETTINGS is JSON, `{}` for the usual ones.
+//! `bench users DIRECTORY COUNT` writes tokens of so many users. `bench ask DIRECTORY GRPC_PORT USERS CHECKS` asks for so many
+//! of them in turn, CHECKS times in all, and fails unless every answer is an allow.
 //! `bench reader` prints how fast the JSON reader is, as lines `name value`; `bench policies` what ten thousand policies cost.
 
 use std::error::Error;
@@ -16,6 +18,10 @@ mod grown;
 mod policies;
 mod reader;
 mod texts;
+mod users;
+
+const USAGE: &str = "usage: bench prepare DIRECTORY | bench configure DIRECTORY NAME DURABILITY GRPC_PORT HTTP_PORT SETTINGS | \
+    bench users DIRECTORY COUNT | bench ask DIRECTORY GRPC_PORT USERS CHECKS | bench reader | bench policies";
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -24,9 +30,17 @@ fn main() -> Result<(), Failure> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match *arguments.as_slice() {
         ["prepare", directory] => frame::prepare(Path::new(directory)),
-        ["configure", directory, name, durability, grpc, http] => {
-            frame::configure(Path::new(directory), name, durability, grpc.parse()?, http.parse()?)
+        ["configure", directory, name, durability, grpc, http, others] => {
+            let (grpc, http) = (grpc.parse()?, http.parse()?);
+            frame::configure(Path::new(directory), name, durability, grpc, http, others)
         }
+        ["users", directory, count] => users::prepare(Path::new(directory), count.parse()?),
+        ["ask", directory, port, users, checks] => users::ask(
+            Path::new(directory),
+            port.parse()?,
+            users.parse()?,
+            checks.parse()?,
+        ),
         ["reader"] => {
             for (name, value) in reader::measure()? {
                 writeln!(std::io::stdout(), "{name} {value:.0}")?;
@@ -39,6 +53,6 @@ fn main() -> Result<(), Failure> {
             }
             Ok(())
         }
-        _ => Err("usage: bench prepare DIRECTORY | bench configure DIRECTORY NAME DURABILITY GRPC_PORT HTTP_PORT | bench reader | bench policies".into()),
+        _ => Err(USAGE.into()),
     }
 }

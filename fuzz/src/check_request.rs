@@ -8,6 +8,7 @@ use mcp_authz::app;
 use mcp_authz::config::Config;
 use mcp_authz::exchange::{Decider as _, Exchange, Reply};
 use mcp_authz::pipeline::Pipeline;
+use mcp_authz::wire::check::message::Check;
 use mcp_authz::wire::check::{request, response};
 use prost::Message as _;
 use serde_json::Value as Json;
@@ -22,7 +23,13 @@ const FAULTS: [&str; 4] = ["panicked", "internal", "deadline_exceeded", "audit_u
 /// # Panics
 /// If the answer is a fault, can't be sent, or is a yes without proof.
 pub fn check(bytes: &[u8]) {
-    let Ok(check) = CheckRequest::decode(bytes) else {
+    let read = Check::decode(bytes);
+    assert_eq!(
+        read.is_ok(),
+        CheckRequest::decode(bytes).is_ok(),
+        "two readings of a check"
+    );
+    let Ok(check) = read else {
         return;
     };
     let exchange = match request::exchange(check, headers::frame()) {
@@ -50,7 +57,7 @@ pub fn check(bytes: &[u8]) {
 /// Whether the check is answered with a yes: `cargo test` asks whether any is.
 #[must_use]
 pub fn allows(bytes: &[u8]) -> bool {
-    let exchange = CheckRequest::decode(bytes)
+    let exchange = Check::decode(bytes)
         .ok()
         .and_then(|check| request::exchange(check, headers::frame()).ok());
     exchange.is_some_and(|exchange| matches!(answer(exchange), Reply::Forward(_)))

@@ -12,7 +12,9 @@ use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, 
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 use mcp_authz::exchange::{Exchange, Headers};
 use mcp_authz::mcp::header_value;
+use mcp_authz::wire::check::message::Check;
 use mcp_authz::wire::check::request::{self, Frame};
+use prost::Message as _;
 
 use super::{http, message};
 
@@ -43,7 +45,7 @@ pub fn check(bytes: &[u8]) {
     }
     let body = if text.body.is_empty() { CALL } else { text.body };
     let check = check_request(&text, joined.clone(), raw.clone(), body);
-    let exchange = exchange(check);
+    let exchange = exchange(&check);
     let sent = sent(&joined, &raw);
     for (name, value) in &sent {
         let found = exchange.headers.values(name).any(|known| known == value);
@@ -122,7 +124,8 @@ fn check_request(
     }
 }
 
-fn exchange(check: CheckRequest) -> Exchange {
+fn exchange(check: &CheckRequest) -> Exchange {
+    let check = Check::decode(&*check.encode_to_vec()).expect("a check reads back");
     request::exchange(check, frame()).expect("nothing but an HTTP request is in it")
 }
 

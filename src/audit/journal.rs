@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, TryAcquireError, watch};
 
-use super::record::Record;
+use super::record::{LINE, Record};
 use super::revoked::Revoked;
 use super::settings::{AuditSettings, Durability};
 use crate::clock;
@@ -182,7 +182,8 @@ impl Journal {
         let place = match shared.queue.try_place() {
             Ok(place) => place,
             Err(TryAcquireError::Closed) => return Err(JournalError::Closed),
-            Err(TryAcquireError::NoPermits) => shared.wait_for_place(deadline).await?,
+            // Boxed: what most calls have no need of.
+            Err(TryAcquireError::NoPermits) => Box::pin(shared.wait_for_place(deadline)).await?,
         };
         Ok(Slot {
             place,
@@ -206,7 +207,7 @@ impl Journal {
     ///
     /// # Errors
     /// Those of [`Journal::reserve`] and [`Receipt::durable`].
-    pub async fn append(&self, record: &Record, deadline: Instant) -> Result<(), JournalError> {
+    pub async fn append(&self, record: &Record<'_>, deadline: Instant) -> Result<(), JournalError> {
         let receipt = self.reserve(deadline).await?.commit(std::slice::from_ref(record));
         receipt.durable(deadline).await
     }
@@ -246,18 +247,18 @@ impl Journal {
 
 impl Slot {
     /// Records what nobody waits for; neither waits nor fails, so it may be called from a `Drop`.
-    pub fn write(self, record: &Record) {
+    pub fn write(self, record: &Record<'_>) {
         self.write_all(std::slice::from_ref(record));
     }
 
     /// Records everything that one request decided (a batch has a record for each call), together: no other line
     /// comes between, and no part of it is taken without the rest. Neither waits nor fails.
-    pub fn write_all(self, records: &[Record]) {
+    pub fn write_all(self, records: &[Record<'_>]) {
         self.put(records, None);
     }
 
     /// As [`Slot::write_all`], for an answer that may only be given once [`Receipt::durable`] says so.
-    pub fn commit(self, records: &[Record]) -> Receipt {
+    pub fn commit(self, records: &[Record<'_>]) -> Receipt {
         let ticket = self.ticket().filter(|_| !records.is_empty());
         self.put(records, ticket.clone());
         Receipt(ticket)
@@ -274,12 +275,12 @@ impl Slot {
         self.shared.strict.then(|| Arc::new(Ticket::default()))
     }
 
-    fn put(self, records: &[Record], ticket: Option<Arc<Ticket>>) {
+    fn put(self, records: &[Record<'_>], ticket: Option<Arc<Ticket>>) {
         // Without a record the place is free again.
         if records.is_empty() {
             return;
         }
-        let mut lines = Vec::with_capacity(records.len().saturating_mul(1024));
+        let mut lines = Vec::with_capacity(records.len().saturating_mul(LINE));
         for record in records {
             record.write_line(&mut lines);
         }

@@ -111,6 +111,19 @@ pub enum ShowArguments {
     All,
 }
 
+impl ShowArguments {
+    /// As the settings spell it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Names => "names",
+            Self::Hash => "hash",
+            Self::All => "all",
+        }
+    }
+}
+
 /// What is recorded of a user's claims.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -90,14 +90,16 @@ fn read(path: &PathBuf) -> miette::Result<Request> {
 }
 
 fn show(reply: &Reply, terminal: Terminal) -> miette::Result<()> {
-    let (metadata, answer) = match reply {
+    let (metadata, answer): (serde_json::Map<_, _>, _) = match reply {
         Reply::Forward(forward) => {
             let headers = forward
                 .set
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), json!(value)));
+            let metadata = forward.metadata.iter();
+            let metadata = metadata.map(|(name, text)| ((*name).to_owned(), json!(text)));
             (
-                &forward.metadata,
+                metadata.collect(),
                 json!({ "headers": headers.collect::<serde_json::Map<_, _>>() }),
             )
         }
@@ -109,7 +111,7 @@ fn show(reply: &Reply, terminal: Terminal) -> miette::Result<()> {
                 .map(|(name, value)| ((*name).to_owned(), json!(value)));
             let headers: serde_json::Map<_, _> = headers.collect();
             (
-                &answer.metadata,
+                answer.metadata.clone(),
                 json!({ "status": answer.status, "headers": headers, "body": body }),
             )
         }
@@ -118,7 +120,7 @@ fn show(reply: &Reply, terminal: Terminal) -> miette::Result<()> {
         return terminal.json(&json!({ "decision": metadata, "answer": answer }));
     }
     let mut table = terminal.table(["", ""]);
-    for (name, value) in metadata {
+    for (name, value) in &metadata {
         table.add_row([name.clone(), value.as_str().unwrap_or_default().to_owned()]);
     }
     for name in ["status", "body"] {

@@ -41,14 +41,26 @@ pub fn push_escape(out: &mut String, c: char) {
 /// Appends the text as a JSON string in which nothing disturbs a line.
 pub fn push_quoted(out: &mut String, text: &str) {
     out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            c if disturbs(c) => push_escape(out, c),
-            c => out.push(c),
+    if stands_for_itself(text) {
+        out.push_str(text);
+    } else {
+        for c in text.chars() {
+            match c {
+                '"' | '\\' => out.extend(['\\', c]),
+                c if disturbs(c) => push_escape(out, c),
+                c => out.push(c),
+            }
         }
     }
     out.push('"');
+}
+
+/// Whether a text is of visible ASCII and spaces alone, and needs no escape in a string of JSON: nearly all are and need none.
+/// Without a way out in the middle, many bytes are looked at at once.
+#[must_use]
+pub fn stands_for_itself(text: &str) -> bool {
+    let plain = |byte: u8| matches!(byte, b' ' | b'!' | b'#'..=b'[' | b']'..=b'~');
+    text.bytes().fold(true, |all, byte| all & plain(byte))
 }
 
 /// The text with every disturbing character escaped.
@@ -71,12 +83,27 @@ pub fn escape(text: &str) -> Cow<'_, str> {
 /// Whether nothing has to be escaped; visible ASCII is found so at the speed of a byte scan.
 #[must_use]
 pub fn is_plain(text: &str) -> bool {
-    text.bytes().all(|byte| matches!(byte, b' '..=b'~')) || !text.chars().any(disturbs)
+    let visible = |byte: u8| matches!(byte, b' '..=b'~');
+    // Without a way out in the middle, many bytes are looked at at once.
+    text.bytes().fold(true, |all, byte| all & visible(byte)) || !text.chars().any(disturbs)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_quoted_text_is_the_same_with_and_without_something_that_is_escaped() {
+        for byte in 0..0x80_u8 {
+            let text = char::from(byte).to_string();
+            let escaped = disturbs(char::from(byte)) || byte == b'"' || byte == b'\\';
+            assert_eq!(stands_for_itself(&text), !escaped, "{text:?}");
+            let mut quoted = String::new();
+            push_quoted(&mut quoted, &text);
+            assert_eq!(serde_json::from_str::<String>(&quoted).unwrap(), text);
+        }
+        assert!(!stands_for_itself("\u{e4}"));
+    }
 
     #[test]
     fn escapes_what_disturbs_a_line_and_nothing_else() {

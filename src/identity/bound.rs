@@ -66,8 +66,10 @@ pub(super) async fn proved(
     }
     if let (Some(key), Some(sent)) = (bound.key, dpop_scheme) {
         let believed = (believed.store, believed.nonces);
-        let fresh = dpop::check(&key, sent.token, (exchange, server), believed, now).await?;
-        return Ok(fresh);
+        // Boxed: what most calls have no need of.
+        return Box::pin(dpop::check(&key, sent.token, (exchange, server), believed, now))
+            .await
+            .map_err(Into::into);
     }
     Ok(None)
 }

@@ -118,6 +118,12 @@ impl Svids {
         domains.into_iter().map(status).collect()
     }
 
+    /// Whether a request has the header, with whatever is in it.
+    pub(super) fn is_in_header(&self, exchange: &Exchange) -> bool {
+        let header = self.header.as_ref();
+        header.is_some_and(|header| exchange.headers.contains(header))
+    }
+
     /// The JWT-SVID in the header.
     pub(super) async fn of_header(
         &self,

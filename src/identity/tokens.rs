@@ -126,6 +126,20 @@ impl Tokens {
             Found::ToBeAskedAbout(known) => Some(known),
             Found::Nothing => None,
         };
+        // Boxed: what most calls have no need of.
+        Box::pin(self.find_out(token, key, before, exchange, server, now)).await
+    }
+
+    /// What is believed of a token that isn't known, or isn't any more.
+    async fn find_out(
+        &self,
+        token: &str,
+        key: Fingerprint,
+        before: Option<Arc<Verified>>,
+        exchange: &Exchange,
+        server: &Server,
+        now: Timestamp,
+    ) -> Result<Arc<Verified>, IdentityError> {
         let question = Question {
             token,
             key,

@@ -1,5 +1,7 @@
 //! What a gateway vouches for about its client's certificate, to a [`Workload`].
 
+use std::borrow::Cow;
+
 use super::gateway::Gateways;
 use super::settings::{Spiffe, Trust};
 use super::{IdentityError, IdentitySetupError, Workload, xfcc};
@@ -83,7 +85,7 @@ impl Workloads {
     }
 }
 
-fn forwarded(exchange: &Exchange) -> Result<Option<String>, IdentityError> {
+fn forwarded(exchange: &Exchange) -> Result<Option<Cow<'_, str>>, IdentityError> {
     match exchange.headers.single(XFCC) {
         Ok(None) => Ok(None),
         Ok(Some(header)) => xfcc::uri(header),

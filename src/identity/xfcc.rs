@@ -1,6 +1,8 @@
 //! `x-forwarded-client-cert`, as Envoy writes it: elements separated by `,`, each of `Key=Value` separated by `;`,
 //! values in double quotes where they hold `,`, `;` or `=`.
 
+use std::borrow::Cow;
+
 use super::IdentityError;
 
 /// Keys that Envoy writes.
@@ -13,17 +15,17 @@ const MAX_BYTES: usize = 64 * 1024;
 ///
 /// Two elements mean that another proxy's is there, or a client's own; two URIs that nothing says which one is meant
 /// (SPIFFE X.509-SVID §2: exactly one). Both are refused.
-pub(super) fn uri(header: &str) -> Result<Option<String>, IdentityError> {
+pub(super) fn uri(header: &str) -> Result<Option<Cow<'_, str>>, IdentityError> {
     value_of("URI", header)
 }
 
 /// The SHA-256 of the one client certificate in hexadecimal, `None` where it isn't named.
-pub(super) fn hash(header: &str) -> Result<Option<String>, IdentityError> {
+pub(super) fn hash(header: &str) -> Result<Option<Cow<'_, str>>, IdentityError> {
     value_of("Hash", header)
 }
 
 /// The one value of a key that isn't empty.
-fn value_of(wanted: &str, header: &str) -> Result<Option<String>, IdentityError> {
+fn value_of<'a>(wanted: &str, header: &'a str) -> Result<Option<Cow<'a, str>>, IdentityError> {
     if header.len() > MAX_BYTES {
         return Err(IdentityError::ForwardedCertMalformed);
     }
@@ -68,19 +70,27 @@ impl<'a> Iterator for Split<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let text = self.rest.take()?;
-        let (mut quoted, mut escaped) = (false, false);
-        // What separates is ASCII, and no byte of another character is.
-        for (at, byte) in text.bytes().enumerate() {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' if quoted => escaped = true,
-                b'"' => quoted = !quoted,
-                _ if byte == self.separator && !quoted => {
-                    let (piece, rest) = text.split_at(at);
-                    self.rest = rest.get(1..);
-                    return Some(Ok(piece));
-                }
-                _ => {}
+        let mut quoted = false;
+        let mut looked_at = 0_usize;
+        // Only these bytes mean anything; all are ASCII, and no byte of another character is.
+        loop {
+            let rest = text.as_bytes().get(looked_at..).unwrap_or_default();
+            let means = if quoted { b'\\' } else { self.separator };
+            let Some(at) = memchr::memchr2(means, b'"', rest) else {
+                break;
+            };
+            let byte = rest.get(at).copied();
+            let at = looked_at.saturating_add(at);
+            looked_at = at.saturating_add(1);
+            if byte == Some(b'"') {
+                quoted = !quoted;
+            } else if quoted {
+                // What is escaped stands for itself.
+                looked_at = looked_at.saturating_add(1);
+            } else {
+                let (piece, rest) = text.split_at(at);
+                self.rest = rest.get(1..);
+                return Some(Ok(piece));
             }
         }
         Some(if quoted {
@@ -92,19 +102,19 @@ impl<'a> Iterator for Split<'a> {
 }
 
 /// A value without its quotes and escapes; a quote anywhere else is an error.
-fn unquote(value: &str) -> Result<String, IdentityError> {
+fn unquote(value: &str) -> Result<Cow<'_, str>, IdentityError> {
     let Some(inner) = value.strip_prefix('"') else {
         return if value.contains('"') {
             Err(IdentityError::ForwardedCertMalformed)
         } else {
-            Ok(value.to_owned())
+            Ok(value.into())
         };
     };
     let mut text = String::with_capacity(inner.len());
     let mut chars = inner.chars();
     while let Some(char) = chars.next() {
         match char {
-            '"' if chars.as_str().is_empty() => return Ok(text),
+            '"' if chars.as_str().is_empty() => return Ok(text.into()),
             '"' => break,
             '\\' => text.extend(chars.next()),
             _ => text.push(char),
@@ -120,7 +130,7 @@ mod tests {
     #[test]
     fn reads_the_one_uri_and_refuses_everything_ambiguous() {
         use IdentityError::{ForwardedCertMalformed as Malformed, WorkloadAmbiguous as Ambiguous};
-        let id = || Ok(Some("spiffe://td/a".to_owned()));
+        let id = || Ok(Some("spiffe://td/a".into()));
         let cases = [
             ("URI=spiffe://td/a", id()),
             ("uri=spiffe://td/a", id()),
@@ -148,6 +158,9 @@ mod tests {
             (r#"URI="spiffe://td/a"x"#, Err(Malformed)),
             (r#"URI=spiffe://td/a"""#, Err(Malformed)),
             (r#"Subject="CN=\";URI=spiffe://td/a"#, Err(Malformed)),
+            (r#"Subject="\\";URI=spiffe://td/a"#, id()),
+            (r#"Subject="CN=\"#, Err(Malformed)),
+            (r#"Subject="\ö";URI=spiffe://td/a"#, id()),
         ];
         for (header, expected) in cases {
             assert_eq!(uri(header), expected, "{header}");

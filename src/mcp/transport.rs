@@ -20,11 +20,14 @@ const OURS: [&str; 2] = ["x-mcp-", "mcp-"];
 /// CGI's naming (RFC 3875 §4.1.18), which WSGI and others took over, makes one header of `x_mcp_user` and `x-mcp-user`; some
 /// servers make it of `x.mcp.user` too. Not every gateway keeps those out, and the one with dashes is what was decided on.
 fn looks_like_ours(name: &str) -> bool {
-    let strange = |byte: u8| !byte.is_ascii_alphanumeric() && byte != b'-';
-    name.bytes().any(strange) && {
-        let read = name.replace(|letter: char| !letter.is_ascii_alphanumeric(), "-");
-        OURS.iter().any(|prefix| read.starts_with(prefix))
-    }
+    let strange = |byte: &u8| !byte.is_ascii_alphanumeric() && *byte != b'-';
+    let read = |byte: &u8| if strange(byte) { b'-' } else { *byte };
+    let name = name.as_bytes();
+    name.iter().any(strange)
+        && OURS.iter().any(|prefix| {
+            let beginning = name.iter().take(prefix.len()).map(read);
+            beginning.eq(prefix.bytes())
+        })
 }
 
 /// The method, spelt exactly (RFC 9110 §9.1: it is case-sensitive).

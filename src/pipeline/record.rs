@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use crate::audit::record::Text;
 use crate::audit::{Batch, Durations, PolicyEffect, Record, ShadowOpinion, User};
 use crate::decide::{Decision, Reason};
 use crate::exchange::Gateway;
@@ -26,7 +27,7 @@ pub(super) struct Ending<'a> {
 }
 
 /// The records of a case, in the order of its calls; one without a call where none could be read.
-pub(super) fn of(case: &Case<'_>, ending: Ending<'_>) -> Vec<Record> {
+pub(super) fn of<'a>(case: &'a Case<'_>, ending: Ending<'a>) -> Vec<Record<'a>> {
     let common = common(case, ending);
     let size = case.calls().len();
     if size == 0 {
@@ -36,7 +37,7 @@ pub(super) fn of(case: &Case<'_>, ending: Ending<'_>) -> Vec<Record> {
     calls
         .map(|(index, call)| Record {
             reason: Some(of_call(index, ending)),
-            method: Some(call.operation.method().to_owned()),
+            method: Some(call.operation.method().into()),
             target: target(call),
             target_kind: target_kind(call),
             policies: effects(verdicts(index, ending.decided)),
@@ -49,18 +50,18 @@ pub(super) fn of(case: &Case<'_>, ending: Ending<'_>) -> Vec<Record> {
 }
 
 /// The record of a question that a wire denied without asking, or whose decision it could not tell.
-pub(super) fn unasked(
+pub(super) fn unasked<'a>(
     reason: &'static str,
-    gateway: &Gateway,
-    decided_as: Option<&str>,
+    gateway: &'a Gateway,
+    decided_as: Option<&'a str>,
     now: Timestamp,
-) -> Record {
+) -> Record<'a> {
     Record {
         time: now,
-        decision_id: decided_as.map_or_else(|| decision_id(now), str::to_owned),
+        decision_id: decided_as.map_or_else(|| decision_id(now).into(), Into::into),
         outcome: "denied",
         reason: Some(reason),
-        method: Some("unread".to_owned()),
+        method: Some("unread".into()),
         gateway: gateway.label(),
         ..Record::default()
     }
@@ -74,7 +75,7 @@ pub(super) fn decision_id(now: Timestamp) -> String {
 }
 
 /// What is the same for every call of a request.
-fn common(case: &Case<'_>, ending: Ending<'_>) -> Record {
+fn common<'a>(case: &'a Case<'_>, ending: Ending<'a>) -> Record<'a> {
     let exchange = &case.exchange;
     let user = case.caller.user.as_deref();
     let actor = case.caller.actor.as_deref();
@@ -85,42 +86,39 @@ fn common(case: &Case<'_>, ending: Ending<'_>) -> Record {
     // Every field by name: one that is added has to say here where it comes from.
     Record {
         time: exchange.received,
-        decision_id: case.decision_id.clone(),
+        decision_id: case.decision_id.as_str().into(),
         outcome: ending.outcome,
         reason: Some(ending.reason),
-        server: case.server.as_ref().map(|server| server.name.to_string()),
-        method: Some(case.method().to_owned()),
+        server: case.server.as_ref().map(|server| server.name.as_str().into()),
+        method: Some(case.method().into()),
         protocol_version: case.message.as_ref().map(|message| message.version.as_str()),
         target: None,
         target_kind: None,
         user: user.map(|user| User {
-            issuer: user.issuer.clone(),
-            subject: user.subject.clone(),
-            username: user.username.clone(),
+            issuer: user.issuer.as_str().into(),
+            subject: user.subject.as_str().into(),
+            username: user.username.as_str().into(),
             claims: case.pipeline.redactor.claims(user),
         }),
         workload: case
             .caller
             .workload
             .as_ref()
-            .map(|workload| workload.spiffe_id.to_string()),
-        actor: actor.map(|actor| actor.key().to_owned()),
+            .map(|workload| workload.key().into()),
+        actor: actor.map(|actor| actor.key().into()),
         actor_client: actor.and_then(client),
-        actors: actor.map(|actor| actor.earlier.clone()).unwrap_or_default(),
-        tenant: user
-            .map(|user| user.tenants.join(","))
-            .filter(|tenants| !tenants.is_empty()),
-        session: session.map(|session| case.pipeline.redactor.session(session)),
+        actors: actor.map(|actor| texts(&actor.earlier)).unwrap_or_default(),
+        tenant: user.and_then(|user| tenant(&user.tenants)),
+        session: session.map(|session| case.pipeline.redactor.session(session).into()),
         policies: Vec::new(),
         shadow: Vec::new(),
-        policy_version: case
-            .policies
-            .as_ref()
-            .map(|policies| policies.version().to_owned()),
+        policy_version: case.policies.as_ref().map(|policies| policies.version().into()),
         durations_us: durations(case, ending.total),
-        trace_id: case.trace_id.clone(),
+        trace_id: case.trace_id.as_deref().map(Into::into),
         gateway: exchange.gateway.label(),
-        request_id: Some(exchange.request_id.clone()).filter(|id| !id.is_empty()),
+        request_id: Some(exchange.request_id.as_str())
+            .filter(|id| !id.is_empty())
+            .map(Into::into),
         client: exchange.source.address,
         batch: None,
         arguments: None,
@@ -151,14 +149,14 @@ fn verdicts(index: usize, decided: Option<&Outcome>) -> &[Verdict] {
     }
 }
 
-fn opinions(case: &Case<'_>, index: usize) -> Vec<ShadowOpinion> {
+fn opinions<'a>(case: &'a Case<'_>, index: usize) -> Vec<ShadowOpinion<'a>> {
     let opinions = case.shadow.get(index).into_iter().flatten();
     opinions
         .map(|opinion| shadow::recorded(opinion, effects))
         .collect()
 }
 
-fn effects(verdicts: &[Verdict]) -> Vec<PolicyEffect> {
+fn effects(verdicts: &[Verdict]) -> Vec<PolicyEffect<'_>> {
     let mut effects = Vec::new();
     for verdict in verdicts {
         let fired = if verdict.outcome == Said::Allowed {
@@ -173,7 +171,7 @@ fn effects(verdicts: &[Verdict]) -> Vec<PolicyEffect> {
         ];
         for (effect, policies) in lists {
             effects.extend(policies.iter().map(|policy| PolicyEffect {
-                id: policy.id.clone(),
+                id: policy.id.as_str().into(),
                 principal: verdict.principal.as_str(),
                 effect,
             }));
@@ -183,7 +181,7 @@ fn effects(verdicts: &[Verdict]) -> Vec<PolicyEffect> {
 }
 
 /// What a call is about: a tool, a prompt, a URI, a task.
-fn target(call: &Call) -> Option<String> {
+fn target(call: &Call) -> Option<Text<'_>> {
     match &call.operation {
         Operation::ToolsCall { tool: name, .. }
         | Operation::PromptsGet { prompt: name, .. }
@@ -192,9 +190,9 @@ fn target(call: &Call) -> Option<String> {
             reference: Reference::Prompt(name) | Reference::Resource(name),
         }
         | Operation::Task { task: name, .. }
-        | Operation::Unknown { method: name } => Some(name.clone()),
-        Operation::Listen { uris } => Some(listed(uris)),
-        Operation::Initialize { offered } => Some(offered.clone()),
+        | Operation::Unknown { method: name } => Some(name.as_str().into()),
+        Operation::Listen { uris } => Some(listed(uris).into()),
+        Operation::Initialize { offered } => Some(offered.as_str().into()),
         Operation::Plain { .. }
         | Operation::Response
         | Operation::OpenStream { .. }
@@ -213,10 +211,29 @@ fn target_kind(call: &Call) -> Option<&'static str> {
     }
 }
 
+/// The only tenant, or all of them.
+fn tenant(tenants: &[String]) -> Option<Text<'_>> {
+    match tenants {
+        [] => None,
+        [tenant] => Some(tenant.as_str())
+            .filter(|tenant| !tenant.is_empty())
+            .map(Into::into),
+        several => Some(several.join(",").into()),
+    }
+}
+
+fn texts(texts: &[String]) -> Vec<Text<'_>> {
+    texts.iter().map(|text| text.as_str().into()).collect()
+}
+
 /// The client id of an agent that is named by its subject.
-fn client(actor: &Actor) -> Option<String> {
+fn client(actor: &Actor) -> Option<Text<'_>> {
     match &actor.current {
-        Acting::Agent(agent) => agent.client_id.clone().filter(|_| agent.subject.is_some()),
+        Acting::Agent(agent) => agent
+            .client_id
+            .as_deref()
+            .filter(|_| agent.subject.is_some())
+            .map(Into::into),
         Acting::Workload(_) => None,
     }
 }
@@ -260,10 +277,11 @@ mod tests {
     fn one_uri_with_a_space_is_not_recorded_as_two() {
         let target = |uris: &[&str]| {
             let uris = uris.iter().map(|&uri| uri.to_owned()).collect();
-            target(&Call {
+            let call = Call {
                 id: None,
                 operation: Operation::Listen { uris },
-            })
+            };
+            target(&call).map(Text::into_owned)
         };
         let (one, two) = (target(&["docs://a docs://b"]), target(&["docs://a", "docs://b"]));
         assert_eq!(one.as_deref(), Some("docs://a%20docs://b"));

@@ -36,14 +36,17 @@ fn is_in_time(started: Instant, now: Instant, deadline: Instant) -> bool {
 }
 
 /// An opinion as it is recorded. `effects` says what the policies did.
-pub(super) fn recorded(opinion: &Opinion, effects: fn(&[Verdict]) -> Vec<PolicyEffect>) -> ShadowOpinion {
+pub(super) fn recorded(
+    opinion: &Opinion,
+    effects: fn(&[Verdict]) -> Vec<PolicyEffect<'_>>,
+) -> ShadowOpinion<'_> {
     ShadowOpinion {
         from: opinion.from.as_str(),
         would: opinion.would.as_str(),
         code: opinion.code(),
         because: opinion.would.because(),
         policies: effects(&opinion.verdicts),
-        policy_version: opinion.version.clone(),
+        policy_version: opinion.version.as_deref().map(Into::into),
     }
 }
 

@@ -56,10 +56,18 @@ fn value(name: &str, permit: &Permit, about: &About<'_>) -> Option<String> {
 
 /// Several values in one header, each encoded by itself so that a comma in one can't make two.
 fn list<'a>(values: impl Iterator<Item = &'a str>) -> Option<String> {
-    let joined = values
-        .map(|value| visible(value).replace(',', "%2C"))
-        .collect::<Vec<_>>()
-        .join(",");
+    let mut joined = String::new();
+    for (index, value) in values.enumerate() {
+        if index > 0 {
+            joined.push(',');
+        }
+        let value = visible(value);
+        if value.contains(',') {
+            joined.push_str(&value.replace(',', "%2C"));
+        } else {
+            joined.push_str(&value);
+        }
+    }
     (!joined.is_empty()).then(|| bounded(joined))
 }
 
@@ -69,7 +77,8 @@ fn list<'a>(values: impl Iterator<Item = &'a str>) -> Option<String> {
 #[must_use]
 pub fn visible(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'%';
-    if text.len() <= LONGEST && text.bytes().all(plain) {
+    // Without a way out in the middle, many bytes are looked at at once.
+    if text.len() <= LONGEST && text.bytes().fold(true, |all, byte| all & plain(byte)) {
         return text.to_owned();
     }
     let mut encoded = String::with_capacity(text.len());

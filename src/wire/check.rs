@@ -1,23 +1,26 @@
 //! Envoy's `envoy.service.auth.v3.Authorization/Check`, over any [`Decider`].
 //!
-//! In comes a `CheckRequest` ([`request`] makes an [`Exchange`] of it), out goes a `CheckResponse` (made of the
+//! In comes a `CheckRequest` (read as [`message::Check`]; [`request`] makes an [`Exchange`] of it), out goes a `CheckResponse` (made of the
 //! [`Reply`] by [`response`]). What a gateway does with a gRPC error, or with silence, is up to its settings
 //! (`failure_mode_allow`). So every failure on this side is a *denied response*: a check without an HTTP request,
-//! a reply that can't be sent, a panic, a deadline about to pass ([`Failure`]); and [`guard`] turns even what the
-//! gRPC layer refuses (a message too large or not a `CheckRequest`) into one.
+//! a reply that can't be sent, a panic, a deadline about to pass ([`Failure`]); and [`guard`] turns even what
+//! [`unary`] refuses (a message too large or not a `CheckRequest`) into one.
 //!
 //! The pipeline has its own deadline and records what it decides; this is the net below it. More than can be decided in
 //! time is not taken at all ([`admission`]).
 
+use std::convert::Infallible;
 use std::panic::{self, AssertUnwindSafe};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
-use envoy_types::pb::envoy::service::auth::v3::authorization_server::{Authorization, AuthorizationServer};
-use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse};
+use bytes::Bytes;
+use http::{Request, Response};
+use prost::Message as _;
 use tokio::time::{Instant, timeout_at};
-use tonic::{Request, Response, Status};
+use tonic::Status;
+use tonic::body::Body;
 
 use crate::exchange::{Decider, Exchange, Fate, Gateway};
 use crate::wire::settings::Settings;
@@ -28,14 +31,20 @@ pub use self::guard::{Arrival, Guard, Rules};
 
 pub mod admission;
 mod deadline;
+mod encode;
 mod failure;
 mod guard;
+pub mod message;
 mod metadata;
 pub mod request;
 pub mod response;
+mod unary;
 
 /// The service's name, for health and reflection.
 pub const NAME: &str = "envoy.service.auth.v3.Authorization";
+
+/// Where it is called.
+pub const PATH: &str = "/envoy.service.auth.v3.Authorization/Check";
 
 /// Who is at the other end of a connection; every request on it carries this in its extensions.
 #[derive(Debug, Clone, Default)]
@@ -46,15 +55,26 @@ pub struct Asking(pub Arc<Gateway>);
 pub struct Check<D> {
     decider: Arc<D>,
     budget: Budget,
+    max_message_bytes: usize,
+}
+
+/// [`Check`], called with requests of HTTP/2.
+#[derive(Debug)]
+pub struct Service<D>(Arc<Check<D>>);
+
+impl<D> Clone for Service<D> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
 }
 
 /// The service, with a bound on the size of a message. Served behind a [`Guard`] with [`rules`].
-pub fn service<D: Decider>(decider: Arc<D>, settings: &Settings) -> AuthorizationServer<Check<D>> {
-    let check = Check {
+pub fn service<D: Decider>(decider: Arc<D>, settings: &Settings) -> Service<D> {
+    Service(Arc::new(Check {
         decider,
         budget: settings.into(),
-    };
-    AuthorizationServer::new(check).max_decoding_message_size(settings.max_message_bytes)
+        max_message_bytes: settings.max_message_bytes,
+    }))
 }
 
 /// What guards of the service keep to.
@@ -68,22 +88,37 @@ pub fn rules<D: Decider>(decider: Arc<D>, settings: &Settings) -> Rules {
     }
 }
 
-#[tonic::async_trait]
-impl<D: Decider> Authorization for Check<D> {
-    async fn check(&self, mut request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
-        let arrival = request
-            .extensions_mut()
-            .remove::<Arrival>()
-            .unwrap_or_else(Arrival::without_timeout);
-        let asking = request.extensions_mut().remove::<Asking>().unwrap_or_default();
-        Ok(Response::new(
-            self.answer(request.into_inner(), &asking.0, arrival).await,
-        ))
+impl<D: Decider> tower::Service<Request<Body>> for Service<D> {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Answering {
+        let check = Arc::clone(&self.0);
+        Box::pin(async move { Ok(check.serve(request).await.unwrap_or_else(Status::into_http)) })
     }
 }
 
+/// What comes of a request to the service: an answer or a gRPC error, which the [`Guard`] replaces.
+pub type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
 impl<D: Decider> Check<D> {
-    async fn answer(&self, check: CheckRequest, gateway: &Gateway, arrival: Arrival) -> CheckResponse {
+    async fn serve(&self, request: Request<Body>) -> Result<Response<Body>, Status> {
+        let (mut parts, body) = request.into_parts();
+        let arrival = parts.extensions.remove::<Arrival>();
+        let arrival = arrival.unwrap_or_else(Arrival::without_timeout);
+        let asking = parts.extensions.remove::<Asking>().unwrap_or_default();
+        let message = unary::message(&parts.headers, body, self.max_message_bytes).await?;
+        let check = message::Check::decode(&*message).map_err(|error| Status::internal(error.to_string()))?;
+        drop((parts, message));
+        Ok(unary::response(self.answer(check, &asking.0, arrival).await))
+    }
+
+    async fn answer(&self, check: message::Check, gateway: &Gateway, arrival: Arrival) -> Bytes {
         let deadlines = self.budget.deadlines(arrival.timeout, arrival.started);
         let fate = Fate::default();
         let frame = request::Frame {
@@ -109,19 +144,19 @@ impl<D: Decider> Check<D> {
         answer.unwrap_or_else(|failure| self.deny(failure, gateway, &fate))
     }
 
-    fn deny(&self, failure: Failure, gateway: &Gateway, fate: &Fate) -> CheckResponse {
+    fn deny(&self, failure: Failure, gateway: &Gateway, fate: &Fate) -> Bytes {
         failure.report();
         // An unfit reply was recorded as what it should have been: this is a word more on that decision.
         if !fate.is_recorded() || matches!(failure, Failure::UnfitReply(_)) {
             self.decider
                 .denied_by_wire(failure.reason(), gateway, fate.decision_id());
         }
-        response::of_failure(failure, fate.decision_id())
+        response::framed(&response::of_failure(failure, fate.decision_id()))
     }
 
-    async fn decide(&self, exchange: Exchange) -> Result<CheckResponse, Failure> {
+    async fn decide(&self, exchange: Exchange) -> Result<Bytes, Failure> {
         let reply = self.decider.answer(exchange).await;
-        response::of_reply(reply).map_err(Failure::UnfitReply)
+        response::frame_of(reply).map_err(Failure::UnfitReply)
     }
 }
 

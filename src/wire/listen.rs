@@ -16,7 +16,7 @@ use tonic_health::server::HealthReporter;
 use super::accept::{Acceptor, Listener};
 use super::check;
 use super::error::WireError;
-use super::serve::Server;
+use super::serve::{Server, Services};
 use super::settings::Settings;
 use super::tls::{LiveTls, Terminator};
 use super::unix;
@@ -123,7 +123,10 @@ impl Listeners {
         let (health, health_service) = tonic_health::server::health_reporter();
         let serving = *ready.borrow();
         report(&health, serving).await;
-        let services = services(&self.settings, Arc::clone(&decider))?.add_service(health_service);
+        let services = Services {
+            check: check::service(Arc::clone(&decider), &self.settings),
+            others: others()?.add_service(health_service).prepare(),
+        };
         let server = Server::new(&self.settings, services, check::rules(decider, &self.settings));
 
         let (stop, stopped) = watch::channel(false);
@@ -151,15 +154,15 @@ impl Listeners {
     }
 }
 
-fn services<D: Decider>(settings: &Settings, decider: Arc<D>) -> Result<Routes, WireError> {
+/// Reflection, of itself and of what is beside it.
+fn others() -> Result<Routes, WireError> {
     let descriptors = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(EXT_AUTHZ_DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let failed = |error: tonic_reflection::server::Error| WireError::Reflection(error.to_string());
-    Ok(Routes::new(check::service(decider, settings))
-        .add_service(descriptors().build_v1().map_err(failed)?)
+    Ok(Routes::new(descriptors().build_v1().map_err(failed)?)
         // Older clients, grpcurl before 1.9 among them, know only this one.
         .add_service(descriptors().build_v1alpha().map_err(failed)?))
 }

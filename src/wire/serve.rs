@@ -3,20 +3,26 @@
 //! tonic's own server would do, but that it calls a service only when a stream's task has its turn: by then nobody
 //! knows how many others wait ([`Guard`]).
 
+use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use http::{Request, Response};
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tonic::body::Body;
 use tonic::service::Routes;
+use tower::Service;
 
-use super::check::{Guard, Rules};
+use super::check::{self, Guard, Rules};
 use super::connection::Connection;
 use super::settings::Settings;
+use crate::exchange::Decider;
 
 /// How long a peer may leave a keepalive ping unanswered.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -36,17 +42,50 @@ const RESET_BY_PEER: usize = 10_240;
 /// Streams that were reset for what the peer did wrong on them: with more, the connection ends.
 const RESET_BY_US: usize = 256;
 
+/// All that can be called: checks without the way through a router.
+pub(super) struct Services<D> {
+    pub(super) check: check::Service<D>,
+    pub(super) others: Routes,
+}
+
+impl<D> Clone for Services<D> {
+    fn clone(&self) -> Self {
+        Self {
+            check: self.check.clone(),
+            others: self.others.clone(),
+        }
+    }
+}
+
+impl<D: Decider> Service<Request<Body>> for Services<D> {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = check::Answering;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> check::Answering {
+        if request.uri().path() == check::PATH {
+            self.check.call(request)
+        } else {
+            Box::pin(self.others.call(request))
+        }
+    }
+}
+
 /// What every connection is served with.
-pub(super) struct Server {
+pub(super) struct Server<D> {
     builder: http2::Builder<TokioExecutor>,
-    services: Routes,
+    services: Services<D>,
     rules: Arc<Rules>,
     age: Option<Duration>,
     grace: Duration,
 }
 
-impl Server {
-    pub(super) fn new(settings: &Settings, services: Routes, rules: Rules) -> Self {
+impl<D: Decider> Server<D> {
+    pub(super) fn new(settings: &Settings, services: Services<D>, rules: Rules) -> Self {
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())
@@ -61,7 +100,7 @@ impl Server {
             .keep_alive_timeout(KEEPALIVE_TIMEOUT);
         Self {
             builder,
-            services: services.prepare(),
+            services,
             rules: Arc::new(rules),
             age: settings.max_connection_age,
             // Each check that came before the goodbye is answered, however long it may take.
@@ -93,7 +132,7 @@ impl Server {
         &self,
         connection: Connection,
         stopped: watch::Receiver<bool>,
-    ) -> impl Future<Output = ()> + use<> {
+    ) -> impl Future<Output = ()> + use<D> {
         let guard = Guard::new(
             self.services.clone(),
             connection.asking().clone(),

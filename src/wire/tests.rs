@@ -1,7 +1,7 @@
 //! The listeners as a gateway meets them: a real gRPC client over real sockets.
 
 mod answers;
-mod harness;
+pub(super) mod harness;
 mod hostile;
 mod lifetime;
 mod mutual_tls;

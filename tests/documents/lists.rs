@@ -129,10 +129,10 @@ fn labels_of(text: &str) -> BTreeMap<String, BTreeSet<String>> {
 
 /// The members of a line in which nothing is left out. Without `..`: another field does not compile until it is here.
 pub(crate) fn fields_of_a_record() -> BTreeSet<String> {
-    let text = || Some("x".to_owned());
+    let text = || Some("x".into());
     let record = Record {
         time: clock::now(),
-        decision_id: "x".to_owned(),
+        decision_id: "x".into(),
         outcome: "denied",
         reason: Some("no_permit"),
         server: text(),
@@ -147,7 +147,7 @@ pub(crate) fn fields_of_a_record() -> BTreeSet<String> {
         workload: text(),
         actor: text(),
         actor_client: text(),
-        actors: vec!["x".to_owned()],
+        actors: vec!["x".into()],
         tenant: text(),
         session: text(),
         policies: vec![PolicyEffect::default()],
@@ -167,12 +167,12 @@ pub(crate) fn fields_of_a_record() -> BTreeSet<String> {
             policy: Some(1),
         },
         trace_id: text(),
-        gateway: "x".to_owned(),
+        gateway: "x".into(),
         request_id: text(),
         client: Some(std::net::IpAddr::from([127, 0, 0, 1])),
         batch: Some(Batch { index: 0, size: 2 }),
         arguments: Some(Redacted {
-            arguments: RawValue::from_string("{}".to_owned()).unwrap(),
+            arguments: "{}".to_owned(),
             omitted: 1,
             shown: ShowArguments::All,
         }),

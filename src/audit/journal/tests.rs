@@ -22,9 +22,9 @@ fn settings(file: &Path) -> AuditSettings {
     }
 }
 
-fn record(id: usize) -> Record {
+fn record(id: usize) -> Record<'static> {
     Record {
-        decision_id: id.to_string(),
+        decision_id: id.to_string().into(),
         outcome: "allowed",
         ..Record::default()
     }

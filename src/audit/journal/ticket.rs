@@ -74,7 +74,8 @@ impl Receipt {
     /// is followed by one that corrects it.
     pub async fn durable(&self, deadline: Instant) -> Result<(), JournalError> {
         let Some(ticket) = &self.0 else { return Ok(()) };
-        let told = tokio::time::timeout_at(deadline.into(), ticket.told.notified()).await;
+        // Boxed: most answers don't wait.
+        let told = Box::pin(tokio::time::timeout_at(deadline.into(), ticket.told.notified())).await;
         let ended = match told {
             Ok(()) => ticket.ended(),
             Err(_elapsed) => Some(ticket.end(Ended::LATE)),

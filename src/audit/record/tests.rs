@@ -4,7 +4,7 @@ use super::*;
 use crate::audit::{AuditSettings, Redactor, ShowArguments};
 use crate::mcp::json::{Number, Object, Value};
 
-fn full() -> Record {
+fn full() -> Record<'static> {
     Record {
         time: "2026-03-01T12:00:00.000042Z".parse().unwrap(),
         decision_id: "0195".into(),
@@ -56,7 +56,7 @@ fn full() -> Record {
     }
 }
 
-fn text(record: &Record) -> String {
+fn text(record: &Record<'_>) -> String {
     String::from_utf8(record.to_line()).unwrap()
 }
 
@@ -113,8 +113,8 @@ fn a_hostile_name_neither_forges_nor_disturbs_a_line() {
 #[test]
 fn a_long_text_is_cut_with_a_mark_and_never_inside_a_character() {
     let line = text(&Record {
-        target: Some("é".repeat(5000)),
-        gateway: "x".repeat(10_000),
+        target: Some("é".repeat(5000).into()),
+        gateway: "x".repeat(10_000).into(),
         ..full()
     });
     let read: serde_json::Value = serde_json::from_str(&line).unwrap();
@@ -144,9 +144,9 @@ proptest::proptest! {
         let settings = AuditSettings { arguments: ShowArguments::All, ..AuditSettings::default() };
         let arguments = Object(vec![(target.clone(), Value::Array(vec![Value::String(value.clone())]))]);
         let record = Record {
-            target: Some(target.clone()),
-            user: Some(User { username: user.clone(), ..User::default() }),
-            gateway: gateway.clone(),
+            target: Some(target.as_str().into()),
+            user: Some(User { username: user.as_str().into(), ..User::default() }),
+            gateway: gateway.as_str().into(),
             arguments: Redactor::new(&settings).unwrap().arguments(&arguments),
             ..full()
         };

@@ -29,7 +29,7 @@ proptest! {
     #[test]
     fn a_quoted_value_never_names_the_workload(inner in r"[a-zA-Z0-9:/;,= ]{0,40}") {
         let header = format!(r#"Subject="{inner}";URI=spiffe://td/a"#);
-        prop_assert_eq!(xfcc::uri(&header), Ok(Some("spiffe://td/a".to_owned())));
+        prop_assert_eq!(xfcc::uri(&header), Ok(Some("spiffe://td/a".into())));
     }
 
     #[test]

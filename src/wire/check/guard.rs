@@ -4,9 +4,9 @@
 //! The HTTP/2 layer calls the guard as soon as it has read a request's headers, on the connection's own task. So here,
 //! and nowhere later, is seen how many checks wait, and for how long.
 //!
-//! tonic answers a message that it can't read (too large, not a `CheckRequest`, compressed) with a gRPC error
-//! before any code of ours runs, and a gateway set to `failure_mode_allow` lets the call through on one. A client
-//! can bring this about with a body or header just too long. So an error of `Check` is replaced by a denial.
+//! A message that can't be read (too large, not a `CheckRequest`, compressed) is a gRPC error ([`unary`]),
+//! and a gateway set to `failure_mode_allow` lets the call through on one. A client can bring this about with a body or
+//! header just too long. So an error of `Check` is replaced by a denial.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -14,11 +14,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use bytes::{BufMut, Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Request, Response};
-use http_body_util::{BodyExt, Full};
+use bytes::Bytes;
+use http::{Request, Response};
 use jiff::Timestamp;
-use prost::Message;
 use tokio::time::{Sleep, sleep_until};
 use tonic::body::Body;
 use tonic::{Code, Status};
@@ -26,11 +24,9 @@ use tower::Service;
 
 use super::admission::{Admission, Place};
 use super::deadline::{Budget, timeout_of};
-use super::{Asking, Failure, response};
+use super::{Asking, Failure, PATH, response, unary};
 use crate::clock;
 use crate::exchange::Gateway;
-
-const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 
 /// When a check's first bytes came in, and how long the gateway waits.
 #[derive(Debug, Clone, Copy)]
@@ -88,7 +84,7 @@ impl<S> Guard<S> {
         S: Service<Request<Body>> + Clone,
     {
         request.extensions_mut().insert(self.asking.clone());
-        if request.uri().path() != CHECK {
+        if request.uri().path() != PATH {
             return Guarded {
                 inner: Some(self.services.clone().call(request)),
                 watch: None,
@@ -207,7 +203,7 @@ impl Watch {
         match Status::from_header_map(response.headers()).map(|status| status.code()) {
             None if response.status() == http::StatusCode::OK => response,
             Some(Code::OutOfRange) => self.deny(Failure::TooLarge),
-            // Also what the gateway reset in the middle: tonic takes that for a message that isn't there.
+            // Also what the gateway reset in the middle.
             _ => self.deny(Failure::Unreadable),
         }
     }
@@ -220,24 +216,5 @@ impl Watch {
 }
 
 fn denial(failure: Failure) -> Response<Body> {
-    let body = Full::new(frame(&response::of_failure(failure, None)))
-        .with_trailers(async { Some(Ok(HeaderMap::from_iter([(Status::GRPC_STATUS, OK)]))) });
-    let mut response = Response::new(Body::new(body));
-    response.headers_mut().insert(
-        http::header::CONTENT_TYPE,
-        HeaderValue::from_static("application/grpc"),
-    );
-    response
-}
-
-const OK: HeaderValue = HeaderValue::from_static("0");
-
-// gRPC over HTTP/2: one byte «not compressed», four bytes length, the message.
-fn frame(message: &impl Message) -> Bytes {
-    let length = message.encoded_len();
-    let mut frame = BytesMut::with_capacity(length.saturating_add(5));
-    frame.put_u8(0);
-    frame.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
-    frame.put_slice(&message.encode_to_vec());
-    frame.freeze()
+    unary::response(response::framed(&response::of_failure(failure, None)))
 }

@@ -62,6 +62,13 @@ fn number(double: f64) -> Result<Number, NotJson> {
     Number::from_f64(double).ok_or(NotJson::NotFinite)
 }
 
+/// A text as a `Value`.
+pub(super) fn text(text: &str) -> ProtoValue {
+    ProtoValue {
+        kind: Some(Kind::StringValue(text.to_owned())),
+    }
+}
+
 /// A JSON object as a `Struct`. Integers beyond 2^53 lose digits: a `Struct` has doubles only.
 ///
 /// # Errors

@@ -1,16 +1,16 @@
 //! `CheckRequest` to [`Exchange`]: both gateways' ways of saying the same thing, read into one.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
-use envoy_types::pb::envoy::config::core::v3::{Address, HeaderMap, Metadata, address};
-use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
-use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Peer};
+use envoy_types::pb::envoy::config::core::v3::{Address, Metadata, address};
+use envoy_types::pb::envoy::service::auth::v3::attribute_context::Peer;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use super::message::{Check, Fields, Http};
 use super::{Failure, metadata};
 use crate::exchange::{Body, Exchange, Fate, Gateway, Headers, Source};
 
@@ -38,14 +38,12 @@ pub struct Frame {
 /// # Errors
 /// [`Failure`] if there is no HTTP request in it, or evidence that can't be read: to leave that out would be to
 /// decide on another request than the gateway described.
-pub fn exchange(check: CheckRequest, frame: Frame) -> Result<Exchange, Failure> {
+pub fn exchange(check: Check, frame: Frame) -> Result<Exchange, Failure> {
     let attributes = check.attributes.unwrap_or_default();
     let http = attributes.request.and_then(|request| request.http);
     let mut http = http.ok_or(Failure::NoHttpRequest)?;
-    let headers = headers(
-        std::mem::take(&mut http.headers),
-        http.header_map.take().unwrap_or_default(),
-    );
+    let joined = std::mem::take(&mut http.headers);
+    let headers = headers(joined, http.header_map.take().unwrap_or_default());
     // Envoy's own `id` numbers the stream inside it; access logs and traces know the request by the header.
     let request_id = headers
         .first("x-request-id")
@@ -71,21 +69,8 @@ pub fn exchange(check: CheckRequest, frame: Frame) -> Result<Exchange, Failure> 
 
 /// Envoy fills `headers`, or with `encode_raw_headers` only `header_map`. Should both say something, what they
 /// agree on counts once, and what they don't stays twice: nobody may choose between them.
-fn headers(joined: HashMap<String, String>, raw: HeaderMap) -> Headers {
-    let mut headers = Headers::default();
-    for field in raw.headers {
-        let text_differs = !field.value.is_empty()
-            && !field.raw_value.is_empty()
-            && field.value.as_bytes() != field.raw_value;
-        if text_differs {
-            headers.push(field.key.as_str(), field.value);
-            headers.push(field.key, field.raw_value);
-        } else if field.raw_value.is_empty() {
-            headers.push(field.key, field.value);
-        } else {
-            headers.push(field.key, field.raw_value);
-        }
-    }
+fn headers(joined: BTreeMap<String, String>, raw: Fields) -> Headers {
+    let mut headers = raw.into_headers();
     for (name, value) in joined {
         let lower = name.to_ascii_lowercase();
         if !headers.values(&lower).any(|known| known == value.as_bytes()) {
@@ -95,7 +80,7 @@ fn headers(joined: HashMap<String, String>, raw: HeaderMap) -> Headers {
     headers
 }
 
-fn body(http: &mut HttpRequest, headers: &Headers) -> Body {
+fn body(http: &mut Http, headers: &Headers) -> Body {
     let text = std::mem::take(&mut http.body);
     let raw = std::mem::take(&mut http.raw_body);
     if !text.is_empty() && !raw.is_empty() {
@@ -131,24 +116,29 @@ fn some_text(text: String) -> Option<String> {
 /// PEM is ASCII (RFC 7468 §3): anything else wasn't encoded the way that was agreed.
 fn pem(encoded: &str) -> Result<String, Failure> {
     // Most of it stands for itself: what lies between two `%` is copied as a whole.
-    let mut parts = encoded.split('%');
-    let mut text = String::with_capacity(encoded.len());
-    text.push_str(parts.next().unwrap_or_default());
-    for part in parts {
-        let (digits, plain) = part.split_at_checked(2).ok_or(Failure::Certificate)?;
-        // A sign, which `from_str_radix` would take, is no digit.
-        if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+    let mut rest = encoded.as_bytes();
+    let mut text = Vec::with_capacity(rest.len());
+    while let Some((plain, escape)) = memchr::memchr(b'%', rest).and_then(|at| rest.split_at_checked(at)) {
+        text.extend_from_slice(plain);
+        let (digits, after) = escape.split_at_checked(3).ok_or(Failure::Certificate)?;
+        let [_, high, low] = *digits else {
             return Err(Failure::Certificate);
-        }
-        let byte = u8::from_str_radix(digits, 16).map_err(|_| Failure::Certificate)?;
-        text.push(char::from(byte));
-        text.push_str(plain);
+        };
+        text.push(byte(high, low).ok_or(Failure::Certificate)?);
+        rest = after;
     }
-    if text.is_ascii() {
-        Ok(text)
-    } else {
-        Err(Failure::Certificate)
+    text.extend_from_slice(rest);
+    if !text.is_ascii() {
+        return Err(Failure::Certificate);
     }
+    String::from_utf8(text).map_err(|_| Failure::Certificate)
+}
+
+/// The byte that two hexadecimal digits stand for.
+fn byte(high: u8, low: u8) -> Option<u8> {
+    let digit = |digit: u8| char::from(digit).to_digit(16);
+    let byte = digit(high)?.checked_mul(16)?.checked_add(digit(low)?)?;
+    u8::try_from(byte).ok()
 }
 
 fn ip(address: &Address) -> Option<IpAddr> {

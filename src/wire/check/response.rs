@@ -2,8 +2,7 @@
 //!
 //! A reply that a gateway might read otherwise than meant is no reply: [`Unfit`], and the caller denies.
 
-use std::collections::HashSet;
-
+use bytes::{BufMut as _, Bytes, BytesMut};
 use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
 use envoy_types::pb::envoy::config::core::v3::{HeaderValue, HeaderValueOption};
 use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
@@ -11,11 +10,13 @@ use envoy_types::pb::envoy::service::auth::v3::{CheckResponse, DeniedHttpRespons
 use envoy_types::pb::envoy::r#type::v3::{HttpStatus, StatusCode};
 use envoy_types::pb::google::protobuf::Struct;
 use envoy_types::pb::google::rpc;
+use prost::Message as _;
 use serde_json::{Map, Value, json};
 use tonic::Code;
 
-use super::Failure;
 use super::metadata::{self, NotJson};
+use super::unary::PREFIX;
+use super::{Failure, encode};
 use crate::exchange::{Answer, Forward, Reply};
 
 /// The longest header value that is sent.
@@ -44,16 +45,53 @@ pub enum Unfit {
     Metadata(NotJson),
 }
 
+/// The answer to the gateway, as gRPC sends it.
+///
+/// # Errors
+/// [`Unfit`] if the reply could be read otherwise than it was meant.
+pub fn frame_of(reply: Reply) -> Result<Bytes, Unfit> {
+    match reply {
+        Reply::Forward(forward) => Ok(encode::allow(&fit(&forward)?)),
+        Reply::Answer(answer) => Ok(framed(&denied(answer)?)),
+    }
+}
+
 /// The answer to the gateway.
 ///
 /// # Errors
 /// [`Unfit`] if the reply could be read otherwise than it was meant.
 pub fn of_reply(reply: Reply) -> Result<CheckResponse, Unfit> {
     match reply {
-        Reply::Forward(forward) => allowed(forward),
+        Reply::Forward(forward) => Ok(allowed(&fit(&forward)?)),
         Reply::Answer(answer) => denied(answer),
     }
 }
+
+/// A message of gRPC: not compressed, its length, itself.
+pub(super) fn framed(message: &CheckResponse) -> Bytes {
+    let length = message.encoded_len();
+    let mut frame = BytesMut::with_capacity(length.saturating_add(PREFIX));
+    frame.put_u8(0);
+    frame.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+    // It grows as needed, so this doesn't fail.
+    let _ = message.encode(&mut frame);
+    frame.freeze()
+}
+
+/// A forward that every gateway reads alike.
+pub(super) struct Fit<'a> {
+    /// Headers to write over those of the request.
+    pub(super) set: Vec<(&'static str, &'a str)>,
+    /// Headers to take off the request.
+    pub(super) remove: Vec<&'a str>,
+    /// Headers to write on the server's answer.
+    pub(super) answer: Vec<Field<'a>>,
+    /// For access logs and later filters.
+    pub(super) metadata: &'a [(&'static str, String)],
+}
+
+/// A header of an answer, and how it is written.
+pub(super) type Field<'a> = (&'static str, &'a str, HeaderAppendAction);
 
 /// The denial for a failure on the wire itself, of the decision with that id if one was made.
 #[must_use]
@@ -76,9 +114,9 @@ pub fn of_failure(failure: Failure, decision_id: Option<&str>) -> CheckResponse 
             "data": data,
         },
     });
-    let mut headers = vec![overwrite("content-type", "application/json".to_owned())];
+    let mut headers = vec![overwrite("content-type", "application/json")];
     if failure.status() == 503 {
-        headers.push(overwrite("retry-after", "1".to_owned()));
+        headers.push(overwrite("retry-after", "1"));
     }
     let status = i32::from(failure.status());
     denial(
@@ -89,41 +127,56 @@ pub fn of_failure(failure: Failure, decision_id: Option<&str>) -> CheckResponse 
     )
 }
 
-fn allowed(forward: Forward) -> Result<CheckResponse, Unfit> {
+/// What [`encode::allow`] writes, by way of the types of envoy-types: this is what it is held against.
+fn allowed(fit: &Fit<'_>) -> CheckResponse {
+    let set = |&(name, value): &(&str, &str)| option(name, value, HeaderAppendAction::OverwriteIfExistsOrAdd);
+    let field = |&(name, value, action): &Field<'_>| option(name, value, action);
+    let text = |(name, text): &(&'static str, String)| ((*name).to_owned(), metadata::text(text));
+    let dynamic_metadata = (!fit.metadata.is_empty()).then(|| Struct {
+        fields: fit.metadata.iter().map(text).collect(),
+    });
+    CheckResponse {
+        status: Some(status(Code::Ok)),
+        dynamic_metadata,
+        http_response: Some(HttpResponse::OkResponse(OkHttpResponse {
+            headers: fit.set.iter().map(set).collect(),
+            headers_to_remove: fit.remove.iter().map(|&name| name.to_owned()).collect(),
+            response_headers_to_add: fit.answer.iter().map(field).collect(),
+            ..OkHttpResponse::default()
+        })),
+    }
+}
+
+fn fit(forward: &Forward) -> Result<Fit<'_>, Unfit> {
     let mut changed = Vec::with_capacity(forward.set.len().saturating_add(forward.remove.len()));
-    let mut headers = Vec::with_capacity(forward.set.len());
-    let mut headers_to_remove = Vec::with_capacity(forward.remove.len());
-    for (name, value) in forward.set {
+    let mut set = Vec::with_capacity(forward.set.len());
+    let mut remove: Vec<&str> = Vec::with_capacity(changed.capacity());
+    for (name, value) in &forward.set {
         once(&mut changed, name)?;
         if value.is_empty() {
             // Envoy skips a header with an empty value, and the client's own would stay.
-            headers_to_remove.push(name.to_owned());
+            remove.push(name);
         } else {
-            fit_value(name, &value)?;
-            headers.push(overwrite(name, value));
+            fit_value(name, value)?;
+            set.push((*name, value.as_str()));
         }
     }
-    // Another list than those above: what the server answers.
-    let response_headers_to_add = answer_headers(forward.answer)?;
-    for name in forward.remove {
+    for name in &forward.remove {
         once(&mut changed, name)?;
-        headers_to_remove.push(name.to_owned());
+        remove.push(name);
     }
-    if let Some(name) = forward.withheld {
-        if !is_name(&name) || changed.contains(&&*name) {
+    if let Some(name) = &forward.withheld {
+        if !is_name(name) || changed.contains(&&**name) {
             return Err(Unfit::Name);
         }
-        headers_to_remove.push(name.as_ref().to_owned());
+        remove.push(name);
     }
-    Ok(CheckResponse {
-        status: Some(status(Code::Ok)),
-        dynamic_metadata: dynamic(forward.metadata)?,
-        http_response: Some(HttpResponse::OkResponse(OkHttpResponse {
-            headers,
-            headers_to_remove,
-            response_headers_to_add,
-            ..OkHttpResponse::default()
-        })),
+    Ok(Fit {
+        set,
+        remove,
+        // Another list than those above: what the server answers.
+        answer: answer_headers(&forward.answer)?,
+        metadata: &forward.metadata,
     })
 }
 
@@ -132,30 +185,29 @@ fn denied(answer: Answer) -> Result<CheckResponse, Unfit> {
     if !(200..=599).contains(&answer.status) || StatusCode::try_from(code).is_err() {
         return Err(Unfit::Status(answer.status));
     }
-    let metadata = dynamic(answer.metadata)?;
-    let headers = answer_headers(answer.headers)?;
-    Ok(denial(code, headers, answer.body, metadata))
+    let headers = answer_headers(&answer.headers)?;
+    let headers = headers
+        .iter()
+        .map(|&(name, value, action)| option(name, value, action));
+    let headers = headers.collect();
+    Ok(denial(code, headers, answer.body, dynamic(answer.metadata)?))
 }
 
 /// A name that occurs once overwrites; one that occurs again is appended throughout, in the order given.
-fn answer_headers(fields: Vec<(&'static str, String)>) -> Result<Vec<HeaderValueOption>, Unfit> {
-    let mut seen = HashSet::new();
-    let again: HashSet<_> = fields
-        .iter()
-        .filter_map(|(name, _)| (!seen.insert(*name)).then_some(*name))
-        .collect();
-    fields
-        .into_iter()
-        .map(|(name, value)| {
-            fit_name(name)?;
-            fit_value(name, &value)?;
-            Ok(if again.contains(name) {
-                option(name, value, HeaderAppendAction::AppendIfExistsOrAdd)
-            } else {
-                overwrite(name, value)
-            })
-        })
-        .collect()
+fn answer_headers<'a>(fields: &'a [(&'static str, String)]) -> Result<Vec<Field<'a>>, Unfit> {
+    for (name, value) in fields {
+        fit_name(name)?;
+        fit_value(name, value)?;
+    }
+    let times = |name: &str| fields.iter().filter(|(other, _)| *other == name).count();
+    let action = |name: &str| match times(name) {
+        1 => HeaderAppendAction::OverwriteIfExistsOrAdd,
+        _ => HeaderAppendAction::AppendIfExistsOrAdd,
+    };
+    let fields = fields.iter();
+    Ok(fields
+        .map(|(name, value)| (*name, value.as_str(), action(name)))
+        .collect())
 }
 
 fn denial(
@@ -188,16 +240,16 @@ fn status(code: Code) -> rpc::Status {
     }
 }
 
-fn overwrite(name: &str, value: String) -> HeaderValueOption {
+fn overwrite(name: &str, value: &str) -> HeaderValueOption {
     option(name, value, HeaderAppendAction::OverwriteIfExistsOrAdd)
 }
 
 // `append` stays unset: where it is set, Envoy doesn't look at `append_action`.
-fn option(name: &str, value: String, action: HeaderAppendAction) -> HeaderValueOption {
+fn option(name: &str, value: &str, action: HeaderAppendAction) -> HeaderValueOption {
     HeaderValueOption {
         header: Some(HeaderValue {
             key: name.to_owned(),
-            value,
+            value: value.to_owned(),
             ..HeaderValue::default()
         }),
         append_action: action.into(),
@@ -229,12 +281,14 @@ fn fit_name(name: &'static str) -> Result<(), Unfit> {
 
 fn is_name(name: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    !name.is_empty() && name.bytes().all(fits)
+    !name.is_empty() && name.bytes().fold(true, |all, byte| all & fits(byte))
 }
 
 // RFC 9110 §5.5: visible ASCII and inner spaces; gateways differ on everything else.
 fn fit_value(name: &'static str, value: &str) -> Result<(), Unfit> {
-    let visible = value.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    let visible = |byte: u8| matches!(byte, b' '..=b'~');
+    // Without a way out in the middle, many bytes are looked at at once.
+    let visible = value.bytes().fold(true, |all, byte| all & visible(byte));
     if !visible || value.is_empty() || value.starts_with(' ') || value.ends_with(' ') {
         return Err(Unfit::Value(name));
     }

@@ -161,7 +161,7 @@ impl Running {
     }
 }
 
-pub(super) fn check(path: &str) -> CheckRequest {
+pub(in crate::wire) fn check(path: &str) -> CheckRequest {
     let http = HttpRequest {
         path: path.to_owned(),
         method: "POST".to_owned(),
@@ -179,7 +179,7 @@ pub(super) fn check(path: &str) -> CheckRequest {
     }
 }
 
-pub(super) async fn ask(client: &mut AuthorizationClient<Channel>, path: &str) -> CheckResponse {
+pub(in crate::wire) async fn ask(client: &mut AuthorizationClient<Channel>, path: &str) -> CheckResponse {
     client
         .check(check(path))
         .await

@@ -1,6 +1,7 @@
-use envoy_types::pb::envoy::config::core::v3::{HeaderValue, Pipe, SocketAddress};
-use envoy_types::pb::envoy::service::auth::v3::AttributeContext;
-use envoy_types::pb::envoy::service::auth::v3::attribute_context::Request;
+use envoy_types::pb::envoy::config::core::v3::{HeaderMap, HeaderValue, Pipe, SocketAddress};
+use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Request};
+use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
+use prost::Message as _;
 use serde_json::json;
 
 use super::*;
@@ -20,11 +21,16 @@ fn read(attributes: AttributeContext) -> Result<Exchange, Failure> {
         fate: Fate::default(),
     };
     exchange(
-        CheckRequest {
+        sent(&CheckRequest {
             attributes: Some(attributes),
-        },
+        }),
         frame,
     )
+}
+
+/// As it comes in.
+fn sent(check: &CheckRequest) -> Check {
+    Check::decode(&*check.encode_to_vec()).unwrap()
 }
 
 fn with_http(http: HttpRequest) -> AttributeContext {
@@ -87,7 +93,10 @@ fn refuses_a_check_without_an_http_request() {
         fate: Fate::default(),
     };
     let nothing = CheckRequest { attributes: None };
-    assert_eq!(exchange(nothing, frame).unwrap_err(), Failure::NoHttpRequest);
+    assert_eq!(
+        exchange(sent(&nothing), frame).unwrap_err(),
+        Failure::NoHttpRequest
+    );
     assert_eq!(
         read(AttributeContext::default()).unwrap_err(),
         Failure::NoHttpRequest

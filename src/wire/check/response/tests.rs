@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -211,9 +212,9 @@ fn a_denial_with_an_unfit_header_is_unfit() {
 
 #[test]
 fn both_outcomes_carry_metadata_on_the_top_level() {
-    let metadata = object(json!({"outcome": "allowed", "policies": ["a"], "n": 1}));
+    let metadata = object(json!({"outcome": "allowed", "reason": "a"}));
     let forward = Forward {
-        metadata: metadata.clone(),
+        metadata: vec![("outcome", "allowed".to_owned()), ("reason", "a".to_owned())],
         ..Forward::default()
     };
     let answer = Answer {
@@ -277,5 +278,50 @@ fn a_failure_is_a_denial_in_json_with_its_reason() {
             &["content-type"]
         };
         assert_eq!(names, expected);
+    }
+}
+
+fn forwards() -> impl Strategy<Value = Forward> {
+    let name = || prop::sample::select(vec!["x-a", "x-b", "x-mcp-user", "dpop-nonce", "X-Bad"]);
+    // Lengths at which the length of a length changes, too.
+    let value = || {
+        prop_oneof![
+            4 => "[ -~]{0,20}",
+            1 => "[!-~]{100,300}",
+            1 => "\\PC{0,5}",
+        ]
+    };
+    let fields = || prop::collection::vec((name(), value()), 0..4);
+    let metadata = prop::collection::btree_map(name(), "\\PC{0,200}", 0..4);
+    let withheld = prop::option::of(prop::sample::select(vec!["x-svid", "x-a"]));
+    (
+        fields(),
+        fields(),
+        prop::collection::vec(name(), 0..3),
+        withheld,
+        metadata,
+    )
+        .prop_map(|(set, answer, remove, withheld, metadata)| Forward {
+            set,
+            answer,
+            remove,
+            withheld: withheld.map(Into::into),
+            metadata: metadata.into_iter().collect(),
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #[test]
+    fn the_bytes_of_an_allow_are_those_of_the_generated_types(forward in forwards()) {
+        let plain = of_reply(Reply::Forward(forward.clone()));
+        let frame = frame_of(Reply::Forward(forward));
+        match (plain, frame) {
+            (Ok(plain), Ok(frame)) => {
+                prop_assert_eq!(&frame[..PREFIX], &framed(&plain)[..PREFIX]);
+                prop_assert_eq!(CheckResponse::decode(&frame[PREFIX..]), Ok(plain));
+            }
+            (plain, frame) => prop_assert_eq!(plain.map(drop), frame.map(drop)),
+        }
     }
 }
