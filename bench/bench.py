@@ -1,10 +1,12 @@
 """What a check costs: mcp-authz against `examples/always_allow.rs`, in one run, in turns.
 
-    make bench            (or: python3 bench/bench.py [--rounds 5] [--requests 40000])
+    make bench            (or: python3 bench/bench.py [--rounds 9] [--requests 30000])
 
 Both are asked over plaintext loopback, with the same bytes, by h2load: 4 connections with 16 streams each. Each
 round asks one after the other; a figure is the median of the rounds. Prints a table and, last, lines `name value`;
 writes docs/benchmarks.md. Only ratios travel from machine to machine.
+
+What many policies and many users cost is measured in the server's own time, which is the same however fast it is asked.
 """
 
 import argparse
@@ -18,12 +20,16 @@ import statistics
 import subprocess
 
 import gateway
-from parts import RELEASE, ROOT, WORK, Server, accepts, fail, free_port, mcp_authz, until
+from parts import RELEASE, ROOT, WORK, Server, accepts, fail, free_port, mcp_authz, policies, until
 
 PAGE = ROOT / "docs/benchmarks.md"
 NOTES = ROOT / "bench/notes.md"
 CONNECTIONS, STREAMS = 4, 16
-OURS, STRICT, THEIRS = "mcp-authz", "mcp-authz-strict", "always_allow"
+OURS, STRICT, NOCACHE, THEIRS = "mcp-authz", "mcp-authz-strict", "mcp-authz-nocache", "always_allow"
+FEW_POLICIES, MANY_POLICIES = 10, 10_000
+FEW_USERS, MANY_USERS = 100, 100_000
+# A usual installation, for its memory.
+SOME_POLICIES, SOME_USERS = 1_000, 10_000
 CHECK = "/envoy.service.auth.v3.Authorization/Check"
 
 
@@ -76,27 +82,71 @@ def measure(rounds, requests):
         yardstick = free_port()
         servers.append(Server(THEIRS, [RELEASE / "examples/always_allow", f"127.0.0.1:{yardstick}"], yardstick))
         until(THEIRS, lambda: accepts(yardstick))
-        servers.append(mcp_authz(OURS, "queued"))
+        servers.append(mcp_authz(OURS))
         servers.append(mcp_authz(STRICT, "disk"))
-        memory = [servers[1].resident_mb()]
+        servers.append(mcp_authz(NOCACHE, settings={"policies": {"decision_cache": "off"}}))
         for server in servers:
             ask(server, requests)
         results = {server.name: [] for server in servers}
         for _ in range(rounds):
             for server in servers:
                 results[server.name].append(ask(server, requests))
-        memory.append(servers[1].resident_mb())
         added = gateway.added(servers[1].port, rounds)
     finally:
         for server in servers:
             server.stop()
     # Every answer was an allow, and every one was recorded.
-    for name in (OURS, STRICT):
+    for name in (OURS, STRICT, NOCACHE):
         asked = (rounds + 1) * requests + (gateway.calls(rounds) if name == OURS else 0)
         found = recorded(name)
         if found != {"allowed": asked}:
             fail(f"{asked} checks were asked of {name}, and this recorded: {found}")
-    return results, added, memory
+    return results, added
+
+
+def many_policies(rounds, requests):
+    """What a check costs among ten thousand policies, against ten."""
+    few, many = (mcp_authz(f"policies-{count}", settings=policies(count)) for count in (FEW_POLICIES, MANY_POLICIES))
+    try:
+        for server in (few, many):
+            ask(server, requests)
+        return statistics.median(ask(many, requests)["cpu"] / ask(few, requests)["cpu"] for _ in range(rounds))
+    finally:
+        for server in (few, many):
+            server.stop()
+
+
+def ask_users(server, users, checks):
+    """Asks for so many users in turn; the server's CPU for one check."""
+    before = server.cpu_seconds()
+    command = [RELEASE / "examples/bench", "ask", WORK, server.port, users, checks]
+    subprocess.run([str(part) for part in command], check=True, cwd=ROOT, timeout=600)
+    return (server.cpu_seconds() - before) / checks * 1e6
+
+
+def many_users(rounds):
+    """What a check costs among a hundred thousand users whose tokens are known, against a hundred."""
+    # Room for what is kept of each, of which a hundred take little.
+    server = mcp_authz("users", settings={"identity": {"verified_tokens": 4 * MANY_USERS}})
+    try:
+        for users in (MANY_USERS, FEW_USERS):
+            ask_users(server, users, users)
+        ratio = lambda: ask_users(server, MANY_USERS, MANY_USERS) / ask_users(server, FEW_USERS, MANY_USERS)
+        return statistics.median(ratio() for _ in range(rounds))
+    finally:
+        server.stop()
+
+
+def memory():
+    """Resident memory with a usual number of policies and of tokens that are known: ready, and after all asked four times."""
+    settings = policies(SOME_POLICIES) | {"identity": {"verified_tokens": 4 * SOME_USERS}}
+    server = mcp_authz("memory", settings=settings)
+    try:
+        ready = server.resident_mb()
+        ask_users(server, SOME_USERS, 4 * SOME_USERS)
+        return ready, server.resident_mb()
+    finally:
+        server.stop()
 
 
 def inside(what):
@@ -135,7 +185,7 @@ def markdown(rows):
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def figures(results, added, memory):
+def figures(results, added, ratios, resident):
     # Round by round, so that what disturbs the machine disturbs both sides of a ratio.
     def ratio(ours, what):
         pairs = zip(results[ours], results[THEIRS])
@@ -144,16 +194,18 @@ def figures(results, added, memory):
     return [
         ("check_warm_vs_always_allow", ratio(OURS, "rate")),
         ("check_warm_p99_vs_always_allow", ratio(OURS, "p99")),
+        ("check_nocache_vs_always_allow", ratio(NOCACHE, "rate")),
         ("check_strict_audit_vs_always_allow", ratio(STRICT, "rate")),
         ("check_cpu_us", f"{median(results, OURS, 'cpu'):.1f}"),
         ("envoy_added_p50_ms", f"{added:.2f}"),
+        *((name, f"{value:.2f}") for name, value in ratios),
         *inside("reader"),
         *inside("policies"),
-        ("rss_mb", f"{memory[1]:.0f}"),
+        ("rss_mb", f"{resident[1]:.0f}"),
     ]
 
 
-def write_page(rows, lines, memory, options, load):
+def write_page(rows, lines, resident, options, load):
     version = subprocess.run(["h2load", "--version"], capture_output=True, text=True).stdout.split()[-1]
     frame = (WORK / "check.frame").stat().st_size
     text = f"""# Benchmarks
@@ -173,7 +225,8 @@ def write_page(rows, lines, memory, options, load):
   each, on the same {os.cpu_count()} cores ({platform.machine()}) as the servers. The load average was {load:.1f} before it began.
 - The check: {frame} bytes, made by `examples/bench/frame.rs` as the shipped Envoy configuration sends it: a
   `tools/call` of 2026-07-28 with a valid ES256 token, the peer's certificate, the policies of this repository. It is
-  allowed, and every decision of the run was found in the audit file afterwards.
+  allowed, and every decision of the run was found in the audit file afterwards. Old files of the audit aren't compressed
+  meanwhile: at this rate that takes a processor of its own, in whatever round it falls.
 - Warm: the same token and the same call again and again, after one round that isn't counted. The audit is on, into a file,
   without waiting for the disk.
 - {options.rounds} rounds of {options.requests:,} checks, in turns. The table has the medians, and the lowest and highest rate; ratios are taken
@@ -185,9 +238,16 @@ def write_page(rows, lines, memory, options, load):
   call at a time.
 - `check_cpu_us` is the server's user and system time for one check, from `/proc`, and doesn't depend on the load generator.
 - `reader_…`: megabytes a second of a text of one megabyte, of small objects and of long strings, on one thread.
+- `mcp-authz-nocache` has no cache of decisions (`policies.decision_cache: off`); everything else is as it was.
 - `ask_stranger_us`: microseconds for all principals of one call that nobody made before, with the shipped policies, on one thread;
   `policies_10k_vs_10`: how many times that it is with 10,000 more policies over 500 more tools, none of which the call is in the scope of.
-- `rss_mb`: resident memory of mcp-authz after the run; it was {memory[0]:.0f} MB when it was ready.
+- `check_policies_10k_vs_10`: the server's time for the same check where there are {MANY_POLICIES:,} policies more, against {FEW_POLICIES} more. They are
+  about other users, so as many policies are candidates.
+- `users_100k_vs_100`: the server's time for a check where {MANY_USERS:,} users ask in turn, each with a token that is known,
+  against {FEW_USERS}.
+- `rss_mb`: resident memory with {SOME_POLICIES:,} policies and {SOME_USERS:,} tokens that are known, after each asked four times; it was {resident[0]:.0f} MB
+  when the server was ready.
+- Lists of tools pass unread: there is no figure for them.
 """
     if NOTES.is_file():
         text += "\n" + NOTES.read_text()
@@ -196,8 +256,8 @@ def write_page(rows, lines, memory, options, load):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--requests", type=int, default=40000, help="in each round")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--requests", type=int, default=30000, help="in each round")
     options = parser.parse_args()
     if not shutil.which("h2load"):
         fail("h2load is missing: apt-get install nghttp2-client (Debian), or its like")
@@ -206,10 +266,16 @@ def main():
     if not 1 <= options.rounds <= 100 or not 1000 <= options.requests <= 1000000:
         fail("from 1 to 100 rounds of 1000 to 1000000 requests")
     load = os.getloadavg()[0]
-    results, added, memory = measure(options.rounds, options.requests)
+    results, added = measure(options.rounds, options.requests)
+    subprocess.run([RELEASE / "examples/bench", "users", WORK, str(MANY_USERS)], check=True, cwd=ROOT)
+    ratios = [
+        ("check_policies_10k_vs_10", many_policies(options.rounds, options.requests)),
+        ("users_100k_vs_100", many_users(min(options.rounds, 5))),
+    ]
+    resident = memory()
     rows = table(results)
-    lines = figures(results, added, memory)
-    write_page(rows, lines, memory, options, load)
+    lines = figures(results, added, ratios, resident)
+    write_page(rows, lines, resident, options, load)
     print(aligned(rows))
     print()
     for name, value in lines:

@@ -1,8 +1,11 @@
 """Programs that a bench starts: where they are, and when they are ready."""
 
+import itertools
+import json
 import os
 import pathlib
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -12,6 +15,8 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RELEASE = ROOT / "target/release"
 WORK = ROOT / "target/bench"
+# Of the server that is asked, the tool that is called among them.
+TOOLS = ["fs_read", "fs_write", "db_read", "db_write"]
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -73,11 +78,25 @@ class Server:
             self.process.kill()
 
 
-def mcp_authz(name, durability):
-    """An mcp-authz that allows the prepared check; ready."""
+def mcp_authz(name, durability="queued", settings=None):
+    """An mcp-authz that allows the prepared check; ready. `settings` are put over the usual ones."""
     grpc, http = free_port(), free_port()
     prepare = [RELEASE / "examples/bench", "configure", WORK, name, durability, str(grpc), str(http)]
-    subprocess.run(prepare, check=True, cwd=ROOT)
+    subprocess.run([*prepare, json.dumps(settings or {})], check=True, cwd=ROOT)
     server = Server(name, [RELEASE / "mcp-authz", "serve", "--config", WORK / f"{name}.yaml"], grpc)
     until(name, lambda: answers(f"http://127.0.0.1:{http}/ready"))
     return server
+
+
+def policies(count):
+    """A directory of the repository's policies and so many more. None of these is about the user who asks, so as many are
+    candidates as without them."""
+    folder = WORK / f"policies-{count}"
+    shutil.copytree(ROOT / "policies", folder, ignore=shutil.ignore_patterns("tests"))
+    text = (
+        f'@id("more-{number:05}")\n@reason("User {number} may call {tool}")\n'
+        f'permit (principal == User::"https://id.example/realms/mcp#user-{number}", action == Action::"workbench/{tool}", resource);\n'
+        for number, tool in zip(range(count), itertools.cycle(TOOLS))
+    )
+    (folder / "more.cedar").write_text("\n".join(text))
+    return {"policies": {"directory": str(folder)}}
