@@ -1,10 +1,12 @@
 //! What a denied client hears of why: as much as its server discloses, and of nothing that it may not know of.
 
+use std::process::Command;
+
 use mcp_authz::dev::stack::{self, Stack};
 use serde_json::{Value, json};
 
 use crate::parts::caller::{Caller, Reply, TRUSTED, UNTRUSTED, person};
-use crate::parts::{copy, repository, run, settings, temporary};
+use crate::parts::{audit, copy, repository, run, settings, temporary};
 
 const MORE: &str = r#"
 @id("viewers-take-notes")
@@ -51,6 +53,7 @@ fn error(reply: &Reply) -> Value {
 #[test]
 fn a_client_that_is_told_what_to_change_comes_through_with_it() {
     run(async {
+        let name = "disclosure-conditions";
         let stack = disclosing("conditions").await;
         let vera = Caller::new(
             &stack,
@@ -87,8 +90,42 @@ fn a_client_that_is_told_what_to_change_comes_through_with_it() {
         );
         let reply = crawler.call("fs_write", &write("elsewhere")).await;
         assert_eq!(error(&reply), error(&unknown));
+
+        // An operator finds out why, by the id in the answer.
+        let id = nobody
+            .call("shell_admin", &json!({ "pid": 4242 }))
+            .await
+            .decision_id();
+        audit::record(&stack, &id).await;
+        let said = explain(name, &id);
+        let call = &said["calls"][0];
+        assert_eq!(
+            (&call["decision_id"], &call["recorded"]["reason"]),
+            (&json!(id), &json!("no_permit"))
+        );
+        let others = &call["targets"][0]["principals"][0]["others"];
+        assert_eq!(
+            others[0]["needs"],
+            json!({ "type": "Role", "id": "mcp-admin" }),
+            "{said}"
+        );
         stack.stop().await;
     });
+}
+
+/// What `policy explain` says of a decision that was denied, from the audit of the configuration.
+fn explain(name: &str, decision: &str) -> Value {
+    let folder = temporary(name);
+    let said = Command::new(env!("CARGO_BIN_EXE_mcp-authz"))
+        .args(["policy", "--config"])
+        .arg(folder.join("stack/mcp-authz.yaml"))
+        .arg("explain")
+        .arg(folder.join("policies"))
+        .args(["--decision", decision, "--output", "json"])
+        .output()
+        .unwrap();
+    assert_eq!(said.status.code(), Some(1), "{said:?}");
+    serde_json::from_slice(&said.stdout).unwrap()
 }
 
 #[test]

@@ -50,7 +50,7 @@ const RESOURCES: [&str; 6] = [
 const CONDITIONS: [&str; 21] = [
     "",
     r#"when { context has session && (context.user in Role::"mcp-admin" || context.request.version like "2025-*") } unless { context has agent || context.now < datetime("2026-02-01") }"#,
-    r#"unless { context has agent && context.agent has clientId } when { !(context has session) && 9223372036854775807 + 1 == 0 }"#,
+    "unless { context has agent && context.agent has clientId } when { !(context has session) && 9223372036854775807 + 1 == 0 }",
     "when { true }",
     "unless { false }",
     r#"when { context.user in Role::"mcp-admin" }"#,
@@ -318,8 +318,8 @@ fn agrees(trace: &Trace) {
     for principal in principals {
         let said = said(&principal.verdict);
         for met in &principal.policies {
-            let reached = met.conditions.iter().filter(|looked| looked.reached);
-            let last = reached.last().map(|looked| &looked.truth);
+            let mut reached = met.conditions.iter().filter(|looked| looked.reached);
+            let last = reached.next_back().map(|looked| &looked.truth);
             let expected = match last {
                 None | Some(Truth::Holds) => Applied::Yes,
                 Some(Truth::Fails) => Applied::No,

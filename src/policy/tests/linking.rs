@@ -173,3 +173,28 @@ when { context.arguments has limt };"#;
         "own.cedar:2:30: no tool in this policy's scope has the argument `limt` (did you mean `limit`?)\n"
     );
 }
+
+#[test]
+fn what_a_link_lacks_is_told_as_of_any_policy() {
+    let links = links(&[link(
+        "limited",
+        "viewers-in-bulk",
+        &[("?principal", r#"Role::"mcp-viewer""#)],
+    )]);
+    let set = load(&linked(TEMPLATES, &links));
+    let server = default_server("workbench").unwrap();
+    let viewer = caller(user("eve", &["mcp-viewer"]), "/agent/trusted/1");
+    let call = tool("db_read", r#"{"sql": "select 1", "limit": 10}"#);
+    let trace = set.trace(&question(&server, &viewer, &call)).unwrap();
+    let near = trace.targets[0].principals[0].near();
+    let told: Vec<String> = near[0].lacking().iter().map(|looked| looked.in_words()).collect();
+    assert_eq!(near[0].policy.id, "viewers-in-bulk");
+    assert_eq!(
+        told,
+        [
+            "scopes is nothing, \"bulk\" must be in it",
+            "limit is 10, less than 10 is allowed"
+        ]
+    );
+    assert_eq!(set.conditions("viewers-in-bulk").len(), 4);
+}
