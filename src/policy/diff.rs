@@ -16,7 +16,7 @@ use crate::inventory::changes::Fate;
 use crate::inventory::{Files, Problem};
 use crate::mcp::Operation;
 
-pub use cases::{CaseFlip, Cases};
+pub use cases::{CaseFlip, Cases, TestChange};
 pub use replay::{Group, NotAsked, Replay};
 pub use tools::ServerChange;
 

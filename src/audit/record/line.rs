@@ -8,7 +8,9 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use super::{Batch, Durations, MAX_POLICIES, PolicyEffect, Record, ShadowOpinion, Text, User, clipped, to_plain_json};
+use super::{
+    Batch, Durations, MAX_POLICIES, PolicyEffect, Record, ShadowOpinion, Text, User, clipped, to_plain_json,
+};
 use crate::audit::redact::Redacted;
 use crate::exchange::printable;
 

@@ -34,13 +34,8 @@ pub(in crate::cli) fn scale(changes: &Value) -> Value {
         "properties": { "name": { "type": "string" }, "replicas": { "type": "integer", "maximum": 10 } },
         "required": ["name", "replicas"] }, "annotations": { "readOnlyHint": false } });
     for (pointer, value) in changes.as_object().unwrap() {
-        match tool.pointer_mut(pointer) {
-            Some(place) => *place = value.clone(),
-            None => {
-                let (parent, name) = pointer.rsplit_once('/').unwrap();
-                tool.pointer_mut(parent).unwrap()[name] = value.clone();
-            }
-        }
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
+        tool.pointer_mut(parent).unwrap()[name] = value.clone();
     }
     tool
 }

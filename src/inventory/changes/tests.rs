@@ -5,6 +5,10 @@ use serde_json::json;
 use super::*;
 use crate::inventory::Inventory;
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "written on the spot, where it is called"
+)]
 fn tool(definition: Value) -> Value {
     let mut tool = json!({ "name": "scale", "description": "Scales a thing.", "inputSchema": {
         "type": "object", "properties": {
@@ -80,6 +84,7 @@ fn tools_come_and_go() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn arguments_change_in_words() {
     let with = |replace: &str, by: Value| {
         let mut new = tool(json!({}));

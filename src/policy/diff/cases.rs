@@ -5,23 +5,38 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{Flip, Said, Side};
+use crate::inventory::changes::Fate;
 use crate::inventory::{Problem, Server};
+use crate::policy::Expected;
 
 /// What the tests' cases come to in one directory and in the other.
 #[derive(Debug, Default, Serialize)]
 pub struct Cases {
     /// How many were asked, of both directories together.
     pub asked: usize,
-    /// How many only the new directory has.
-    pub added: usize,
-    /// How many only the old directory has.
-    pub removed: usize,
+    /// The tests that aren't the same in both.
+    pub tests: Vec<TestChange>,
     /// How many come out the same, and for another reason or by other policies.
     pub otherwise: usize,
     /// Those that one allows and the other denies.
     pub flips: Vec<CaseFlip>,
     /// How many of its own tests the new directory fails: then it may not rule.
     pub failing: usize,
+}
+
+/// What became of a test.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct TestChange {
+    /// The file, relative to the policy directory.
+    pub file: String,
+    /// The line there, from 1: in the new directory, unless only the old one has it.
+    pub line: usize,
+    /// Its name.
+    pub name: String,
+    /// Added, removed or changed.
+    pub fate: Fate,
+    /// What changed, or what it expects.
+    pub words: String,
 }
 
 /// A case that comes out otherwise.
@@ -47,6 +62,7 @@ type Asked = (String, String, String);
 /// What both say of a case, and where it stands.
 struct Answered {
     line: usize,
+    expected: Expected,
     old: Said,
     new: Said,
     flip: Option<Flip>,
@@ -66,14 +82,13 @@ impl Cases {
         })?;
         let mut cases = Self {
             failing,
-            added: ours.keys().filter(|case| !theirs.contains_key(*case)).count(),
+            tests: tests(&theirs, &ours),
             ..Self::default()
         };
         let gone: BTreeMap<Asked, Answered> = theirs
             .into_iter()
             .filter(|(case, _)| !ours.contains_key(case))
             .collect();
-        cases.removed = gone.len();
         cases.take(ours, false);
         cases.take(gone, true);
         Ok(cases)
@@ -97,6 +112,61 @@ impl Cases {
     }
 }
 
+/// The tests that aren't the same: by file and name, then by what they ask and expect.
+fn tests(old: &BTreeMap<Asked, Answered>, new: &BTreeMap<Asked, Answered>) -> Vec<TestChange> {
+    let change = |(file, name, _): &Asked, answered: &Answered, fate, words: String| TestChange {
+        file: file.clone(),
+        line: answered.line,
+        name: name.clone(),
+        fate,
+        words,
+    };
+    let expects = |expected: Expected| match expected {
+        Expected::Allow => "expects allow",
+        Expected::Deny => "expects deny",
+    };
+    let named =
+        |those: &BTreeMap<Asked, Answered>, others: &BTreeMap<Asked, Answered>, (file, name, _): &Asked| {
+            let from = (file.clone(), name.clone(), String::new());
+            let of_name = those
+                .range(from..)
+                .next()
+                .filter(|((a, b, _), _)| (a, b) == (file, name));
+            of_name.is_some_and(|(case, _)| !others.contains_key(case))
+        };
+    let mut found = Vec::new();
+    for (case, is) in new {
+        match old.get(case) {
+            Some(was) if was.expected == is.expected => {}
+            Some(_) => found.push(change(
+                case,
+                is,
+                Fate::Changed,
+                format!("{}, which it did not", expects(is.expected)),
+            )),
+            None if named(old, new, case) => found.push(change(
+                case,
+                is,
+                Fate::Changed,
+                format!("asks something else, {}", expects(is.expected)),
+            )),
+            None => found.push(change(case, is, Fate::Added, expects(is.expected).to_owned())),
+        }
+    }
+    for (case, was) in old.iter().filter(|(case, _)| !new.contains_key(*case)) {
+        if !named(new, old, case) {
+            found.push(change(
+                case,
+                was,
+                Fate::Removed,
+                format!("it {}", expects(was.expected).replace("expects", "expected")),
+            ));
+        }
+    }
+    found.sort();
+    found
+}
+
 /// The cases of a directory, with what both say of each; and how many of its own tests it fails.
 fn asked(
     side: Side<'_>,
@@ -118,6 +188,7 @@ fn asked(
     let answered = answered.map(|(tested, (text, old, new, flip))| {
         let case = Answered {
             line: tested.line,
+            expected: tested.expected,
             old,
             new,
             flip,

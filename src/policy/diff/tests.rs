@@ -55,6 +55,7 @@ const LIMITS: &str = "workbench-limits.cedar";
 const LARGE: &str = "changed large-queries-are-for-admins";
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn each_part_of_a_policy_has_its_words() {
     let cases: [(&str, &str, &str, &[&str]); 12] = [
         (
@@ -204,6 +205,10 @@ fn tools_are_told_in_the_words_of_tools_diff() {
 }
 
 /// A record of a call of `db_read`.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "written on the spot, where it is called"
+)]
 fn line(number: usize, roles: &[&str], arguments: Value, shown: &str) -> Vec<u8> {
     let line = json!({
         "time": "2026-03-01T12:00:00.000042Z", "decision_id": format!("d-{number}"), "outcome": "allowed",
@@ -326,7 +331,11 @@ fn tests_of_both_are_asked_of_both() {
     let (was, is) = (load(&old), load(&new));
     let side = |set, files| Side { set, files };
     let cases = Cases::between(side(&was, &old), side(&is, &new), &[]).unwrap();
-    assert_eq!((cases.added, cases.removed), (1, 0));
+    assert_eq!(cases.tests.len(), 1);
+    assert_eq!(
+        (cases.tests[0].fate, cases.tests[0].words.as_str()),
+        (Fate::Added, "expects allow")
+    );
     assert!(cases.asked > 50, "{}", cases.asked);
     let more = cases.flips.iter().find(|case| case.name == "more").unwrap();
     assert_eq!(
@@ -338,6 +347,37 @@ fn tests_of_both_are_asked_of_both() {
     assert!(cases.failing > 0);
     assert!(cases.flips.iter().any(|case| case.file == "tests/workbench.yaml"));
     let back = Cases::between(side(&is, &new), side(&was, &old), &[]).unwrap();
-    assert_eq!((back.added, back.removed, back.failing), (0, 1, 0));
+    assert_eq!(
+        (back.tests[0].fate, back.tests[0].words.as_str(), back.failing),
+        (Fate::Removed, "it expected allow", 0)
+    );
     assert!(back.flips.iter().any(|case| case.removed && !case.flip.opens()));
+}
+
+#[test]
+fn a_test_that_expects_or_asks_something_else_is_told() {
+    let of = |expect: &str, limit: usize| {
+        format!(
+            "users: {{ vera: {{ roles: [mcp-viewer] }} }}\n\
+             cases:\n  - {{ name: one, server: workbench, user: vera, tool: db_read, arguments: {{ sql: s, limit: {limit} }}, expect: {expect} }}\n"
+        )
+    };
+    for (before, after, words) in [
+        (of("deny", 5), of("allow", 5), "expects allow, which it did not"),
+        (of("deny", 5), of("deny", 6), "asks something else, expects deny"),
+    ] {
+        let (old, new) = (
+            files(&[("tests/own.yaml", before)]),
+            files(&[("tests/own.yaml", after)]),
+        );
+        let (was, is) = (load(&old), load(&new));
+        let side = |set, files| Side { set, files };
+        let cases = Cases::between(side(&was, &old), side(&is, &new), &[]).unwrap();
+        let told: Vec<_> = cases
+            .tests
+            .iter()
+            .map(|test| (test.fate, test.words.as_str(), test.line))
+            .collect();
+        assert_eq!(told, [(Fate::Changed, words, 3)]);
+    }
 }

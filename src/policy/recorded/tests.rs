@@ -146,6 +146,7 @@ fn a_call_is_asked_again_with_who_called_and_what_for() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn what_no_policy_in_reach_reads_may_be_missing() {
     // Of `db_read` only `limit` is read, and only where it is given.
     let limit = users("!(context.arguments has limit)");

@@ -99,8 +99,8 @@ impl Report {
 
     fn changed(&self) -> Vec<String> {
         let changes = &self.changes;
-        if changes.is_empty() {
-            return vec!["no policy, entity or tool changed".to_owned()];
+        if changes.is_empty() && self.cases.tests.is_empty() {
+            return vec!["no policy, entity, tool or test changed".to_owned()];
         }
         let mut parts = Vec::new();
         let mut part = |head: &str, items: Vec<String>| {
@@ -129,6 +129,11 @@ impl Report {
             })
         });
         part("tools", tools.collect());
+        let tests = self.cases.tests.iter().map(|test| {
+            let name = format!("{} ({}:{})", test.name, test.file, test.line);
+            item(test.fate, &name, std::slice::from_ref(&test.words))
+        });
+        part("tests", tests.collect());
         if changes.schema {
             part("schema", vec!["  changed  base.cedarschema".to_owned()]);
         }
@@ -138,10 +143,8 @@ impl Report {
     fn cases(&self, terminal: Terminal) -> String {
         let cases = &self.cases;
         let mut lines = vec![format!(
-            "tests: {} asked of both ({} new, {} removed), {} allowed or denied otherwise, {} the same for another reason",
+            "tests of both: {} asked, {} allowed or denied otherwise, {} the same for another reason",
             cases.asked,
-            cases.added,
-            cases.removed,
             cases.flips.len(),
             cases.otherwise
         )];
