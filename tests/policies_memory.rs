@@ -10,7 +10,7 @@
 use std::path::Path;
 
 use mcp_authz::clock;
-use mcp_authz::policy::PolicyStore;
+use mcp_authz::policy::{PolicyStore, Settings};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -38,8 +38,12 @@ fn opened(policies: usize, tools: usize) -> (PolicyStore, u64) {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
+    let settings = Settings {
+        directory: directory.path().to_owned(),
+        ..Settings::default()
+    };
     let before = resident();
-    let store = PolicyStore::open(directory.path(), Vec::new(), clock::now()).unwrap();
+    let store = PolicyStore::open(&settings, Vec::new(), clock::now()).unwrap();
     (store, resident().saturating_sub(before))
 }
 
