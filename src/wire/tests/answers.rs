@@ -76,7 +76,14 @@ async fn a_denial_arrives_with_both_challenges() {
 
 #[tokio::test]
 async fn a_panic_denies_its_own_request_and_no_other() {
-    let server = start(&settings()).await;
+    // The one that waits has time while the panic is written down, which may take long.
+    let server = start(&Settings {
+        default_deadline: PATIENCE,
+        max_deadline: PATIENCE,
+        max_wait: PATIENCE,
+        ..settings()
+    })
+    .await;
     let mut client = server.client().await;
     let mut other = client.clone();
     let waiting = tokio::spawn(async move { ask(&mut other, "/wait").await });
