@@ -1,5 +1,6 @@
 //! Policies that are only tried out: asked beside those that rule, told in the audit and counted, deciding nothing.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -30,15 +31,28 @@ async fn until(stack: &Stack, series: &str, wanted: f64) {
     panic!("{series} is not {wanted} after thirty seconds");
 }
 
-#[test]
-fn a_shadow_directory_and_a_shadow_policy_are_told_and_change_no_answer() {
+const FORBID: &str =
+    "@id(\"nobody-writes\")\nforbid (principal, action == Action::\"workbench/fs_write\", resource);\n";
+
+/// The shipped policies without their tests, and one more.
+fn trial() -> PathBuf {
     let trial = temporary("shadow").join("trial");
     let _ = std::fs::remove_dir_all(&trial);
     copy(&repository().join("policies"), &trial);
     std::fs::remove_dir_all(trial.join("tests")).unwrap();
-    let forbid =
-        "@id(\"nobody-writes\")\nforbid (principal, action == Action::\"workbench/fs_write\", resource);\n";
-    std::fs::write(trial.join("trial.cedar"), forbid).unwrap();
+    std::fs::write(trial.join("trial.cedar"), FORBID).unwrap();
+    trial
+}
+
+/// Whose opinions a record holds, and what they are.
+fn told(record: &Value) -> Vec<(&Value, &Value)> {
+    let opinions = record["shadow"].as_array().unwrap();
+    opinions.iter().map(|one| (&one["from"], &one["would"])).collect()
+}
+
+#[test]
+fn a_shadow_directory_and_a_shadow_policy_are_told_and_change_no_answer() {
+    let trial = trial();
     let configuration = json!({ "policies": { "shadow": trial } });
     with_own_stack("shadow", configuration, async |stack, policies| {
         let caller = Caller::new(&stack, &developer(), TRUSTED, "workbench");
@@ -82,14 +96,12 @@ fn a_shadow_directory_and_a_shadow_policy_are_told_and_change_no_answer() {
         // Emptied, it agrees; and a policy of the ruling directory is tried.
         std::fs::write(trial.join("trial.cedar"), "").unwrap();
         until(&stack, "mcp_authz_shadow_policy_stale", 0.0).await;
-        let tried = forbid.replace("@id", "@shadow\n@id");
+        let tried = FORBID.replace("@id", "@shadow\n@id");
         std::fs::write(policies.join("trial.cedar"), tried).unwrap();
         until(&stack, "mcp_authz_policy_reloads_total{outcome=\"loaded\"}", 1.0).await;
         let record = said().await;
-        let opinions = record["shadow"].as_array().unwrap();
-        let told: Vec<(&Value, &Value)> = opinions.iter().map(|one| (&one["from"], &one["would"])).collect();
         assert_eq!(
-            told,
+            told(&record),
             [
                 (&json!("annotation"), &json!("deny")),
                 (&json!("directory"), &json!("allow"))
