@@ -33,6 +33,12 @@ pub enum NotSingle {
 impl Headers {
     /// Adds a field; the name is lower-cased.
     pub fn push(&mut self, name: impl AsRef<str>, value: impl AsRef<[u8]>) {
+        if self.ends.is_empty() {
+            // As many as a usual request has.
+            self.ends.reserve(24);
+            self.names.reserve(512);
+            self.values.reserve(2048);
+        }
         let begin = self.names.len();
         self.names.push_str(name.as_ref());
         if let Some(name) = self.names.get_mut(begin..) {
@@ -47,9 +53,15 @@ impl Headers {
 
     /// Every value of a field, as raw bytes. `name` is lower-case.
     pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        self.iter()
-            .filter(move |(key, _)| *key == name)
-            .map(|(_, value)| value)
+        let (names, name) = (self.names.as_bytes(), name.as_bytes());
+        let mut begin = Ends::default();
+        self.ends.iter().filter_map(move |end| {
+            let from = std::mem::replace(&mut begin, *end);
+            // Every request is looked through for thirty names: the length says of most fields that they are others.
+            let same = end.name.checked_sub(from.name) == Some(name.len())
+                && names.get(from.name..end.name) == Some(name);
+            same.then(|| self.values.get(from.value..end.value).unwrap_or_default())
+        })
     }
 
     /// The one value of a field, `None` if the field is absent. A gateway may have joined repeated fields with
