@@ -1,5 +1,5 @@
 //! What the documents show of a terminal is what a terminal shows: each session is replayed, from its page's first to its
-//! last, in a folder that holds the shipped `policies/`. With `UPDATE_DOCS=1` the page is rewritten with what came out.
+//! last, in a folder that holds the shipped `policies/` and an `audit.jsonl` of one call. With `UPDATE_DOCS=1` the page is rewritten with what came out.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -99,6 +99,11 @@ pub(crate) fn hold(page: &Page) -> usize {
     }
     let place = tempfile::tempdir().unwrap();
     copy(&root().join("policies"), &place.path().join("policies"));
+    fs::copy(
+        root().join("tests/documents/audit.jsonl"),
+        place.path().join("audit.jsonl"),
+    )
+    .unwrap();
     let printed = replay(place.path(), &all);
     assert_eq!(printed.len(), all.len(), "{}", page.path.display());
     let mut rest = printed.as_slice();
