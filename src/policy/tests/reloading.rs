@@ -193,7 +193,8 @@ async fn a_hundred_edits_in_a_row_are_loaded_a_few_times_and_the_last_one_rules(
     // However long the edits took: before each load, nothing changed for a while.
     let quiet = started.elapsed().as_millis() / settings(place.path()).settle.as_millis();
     assert!(u128::from(status.loads) <= quiet + 2, "{} loads", status.loads);
-    assert_eq!(status.refusals, 0);
+    // Where readings are slow, one may have met nothing but changes: that is told, and over.
+    assert!(status.is_current(), "{status:?}");
     assert_eq!(outcome(&store), Outcome::Allowed);
     watching.abort();
 }
