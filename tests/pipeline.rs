@@ -606,49 +606,18 @@ async fn an_unknown_method_is_not_found_and_one_of_ours_is_not_reachable_by_name
 #[tokio::test]
 async fn what_is_recorded_is_enough_to_ask_the_same_policies_again() {
     let house = house_with("", "arguments: all").await;
+    let write = call("fs_write", &json!({"path": "a", "content": "b"}));
+    let many = call("db_read", &json!({"sql": "s", "limit": 101}));
+    let unfit = call("db_read", &json!({"limit": 1}));
+    let list = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/list" });
     let calls = [
-        (
-            "mcp-developer",
-            TRUSTED,
-            call("fs_write", &json!({"path": "a", "content": "b"})),
-            "allowed",
-        ),
-        (
-            "mcp-viewer",
-            TRUSTED,
-            call("fs_write", &json!({"path": "a", "content": "b"})),
-            "no_permit",
-        ),
-        (
-            "mcp-viewer",
-            TRUSTED,
-            call("db_read", &json!({"sql": "s", "limit": 101})),
-            "forbidden",
-        ),
-        (
-            "mcp-admin",
-            TRUSTED,
-            call("db_read", &json!({"sql": "s", "limit": 101})),
-            "allowed",
-        ),
-        (
-            "mcp-admin",
-            TRUSTED,
-            call("db_read", &json!({"limit": 1})),
-            "arguments_dont_fit",
-        ),
-        (
-            "mcp-admin",
-            UNTRUSTED,
-            call("fs_write", &json!({"path": "a", "content": "b"})),
-            "no_permit",
-        ),
-        (
-            "mcp-viewer",
-            TRUSTED,
-            json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/list" }),
-            "allowed",
-        ),
+        ("mcp-developer", TRUSTED, &write, "allowed"),
+        ("mcp-viewer", TRUSTED, &write, "no_permit"),
+        ("mcp-viewer", TRUSTED, &many, "forbidden"),
+        ("mcp-admin", TRUSTED, &many, "allowed"),
+        ("mcp-admin", TRUSTED, &unfit, "arguments_dont_fit"),
+        ("mcp-admin", UNTRUSTED, &write, "no_permit"),
+        ("mcp-viewer", TRUSTED, &list, "allowed"),
     ];
     for (role, agent, body, _) in &calls {
         house.ask(role, agent, body).await;

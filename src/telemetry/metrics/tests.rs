@@ -19,6 +19,28 @@ fn decisions() -> DecisionStatus {
     }
 }
 
+fn tokens() -> TokenStatus {
+    TokenStatus {
+        known: 12,
+        bytes: 20_000,
+        capacity: 10_240_000,
+        lookups: vec![("known", 90), ("unknown", 30)],
+        removed: vec![("expired", 8), ("evicted", 2), ("inactive", 1)],
+        turned_away: 4,
+        verified: vec![VerifiedStatus {
+            algorithm: "ES256",
+            valid: 20,
+            invalid: 3,
+            took: Duration::from_micros(2500),
+        }],
+        introspections: vec![IntrospectionStatus {
+            issuer: "keycloak".to_owned(),
+            outcomes: vec![("active", 5), ("introspection_too_late", 6)],
+            refusals: 7,
+        }],
+    }
+}
+
 fn status(version: &str) -> Status {
     Status {
         policies: PolicyStatus {
@@ -64,25 +86,7 @@ fn status(version: &str) -> Status {
             max_used_ids: 1000,
             max_revocations: 100,
         },
-        tokens: TokenStatus {
-            known: 12,
-            bytes: 20_000,
-            capacity: 10_240_000,
-            lookups: vec![("known", 90), ("unknown", 30)],
-            removed: vec![("expired", 8), ("evicted", 2), ("inactive", 1)],
-            turned_away: 4,
-            verified: vec![VerifiedStatus {
-                algorithm: "ES256",
-                valid: 20,
-                invalid: 3,
-                took: Duration::from_micros(2500),
-            }],
-            introspections: vec![IntrospectionStatus {
-                issuer: "keycloak".to_owned(),
-                outcomes: vec![("active", 5), ("introspection_too_late", 6)],
-                refusals: 7,
-            }],
-        },
+        tokens: tokens(),
         workload_api: None,
         draining: false,
     }

@@ -149,7 +149,8 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
             }
         }
         if let Some((one, other, again)) = piece {
-            let (one, other) = (one.index(bytes.len() + 1), other.index(bytes.len() + 1));
+            let places = bytes.len().saturating_add(1);
+            let (one, other) = (one.index(places), other.index(places));
             let range = one.min(other)..one.max(other);
             let piece = if again {
                 bytes[range.clone()].repeat(2)
@@ -182,7 +183,11 @@ fn has_every_field_that_the_descriptors_name() {
     let all: Vec<_> = messages.iter().copied().chain(nested).collect();
     let numbers = |name: &str| {
         let message = all.iter().find(|message| message.name() == name).unwrap();
-        let mut numbers: Vec<_> = message.field.iter().map(|field| field.number()).collect();
+        let mut numbers: Vec<_> = message
+            .field
+            .iter()
+            .map(prost_types::FieldDescriptorProto::number)
+            .collect();
         numbers.sort_unstable();
         numbers
     };

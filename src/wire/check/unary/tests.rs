@@ -36,13 +36,11 @@ fn body(pieces: &[&[u8]]) -> Body {
 }
 
 fn encoded(encoding: &[&'static str]) -> HeaderMap {
-    let header = |value: &&'static str| ("grpc-encoding".parse().unwrap(), HeaderValue::from_static(value));
-    HeaderMap::from_iter(
-        encoding
-            .iter()
-            .map(header)
-            .map(|(name, value): (http::HeaderName, _)| (name, value)),
-    )
+    let name = || http::HeaderName::from_static("grpc-encoding");
+    let headers = encoding
+        .iter()
+        .map(|value| (name(), HeaderValue::from_static(value)));
+    headers.collect()
 }
 
 async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Code> {
