@@ -25,7 +25,7 @@ impl ConfigFile {
     /// # Errors
     /// The last problem; the others are shown before it.
     pub(super) fn load(&self, terminal: Terminal) -> miette::Result<Config> {
-        load(self.config.as_deref()).map_err(|problems| last(problems, terminal))
+        load(self.config.as_deref()).map_err(|problems| terminal.last(problems))
     }
 
     /// The servers of the configuration, where there is one: a policy directory can be looked at without.
@@ -48,13 +48,4 @@ pub(super) fn load(file: Option<&Path>) -> Result<Config, Vec<ConfigProblem>> {
 /// The usual file, where there is one.
 pub(super) fn usual<'a>() -> Option<&'a Path> {
     Some(Path::new(USUAL)).filter(|path| path.exists())
-}
-
-/// Shows all problems but the last, which becomes the command's error.
-fn last(mut problems: Vec<ConfigProblem>, terminal: Terminal) -> miette::Report {
-    let last = problems.pop();
-    for problem in problems {
-        terminal.failure(&problem.into());
-    }
-    last.map_or_else(|| miette::miette!("the configuration can't be used"), Into::into)
 }

@@ -68,16 +68,6 @@ pub(super) async fn run(
     }
 }
 
-/// The first problem is the command's error; the others are shown before it.
-fn unreadable(problems: Vec<Problem>, terminal: Terminal) -> miette::Result<Outcome> {
-    let mut problems = problems.into_iter();
-    let first = problems
-        .next()
-        .unwrap_or_else(|| Problem::new(".", "can't be read"));
-    problems.for_each(|problem| terminal.failure(&problem.into()));
-    Err(first.into())
-}
-
 /// What keeps a directory from being used, shown.
 fn refused(problems: &[Problem], terminal: Terminal) -> miette::Result<()> {
     for problem in problems {

@@ -126,6 +126,16 @@ impl Terminal {
         let _ = writeln!(io::stderr(), "{}", self.rendered(report));
     }
 
+    /// Shows all problems but the last, which is to be the command's error.
+    pub(super) fn last<T: Into<miette::Report>>(self, problems: Vec<T>) -> miette::Report {
+        let mut reports: Vec<miette::Report> = problems.into_iter().map(Into::into).collect();
+        let last = reports.pop();
+        for report in &reports {
+            self.failure(report);
+        }
+        last.unwrap_or_else(|| miette::miette!("it can't be read"))
+    }
+
     /// A failure as it is shown.
     pub(super) fn rendered(self, report: &miette::Report) -> String {
         let mut text = String::new();

@@ -1,5 +1,7 @@
 //! `tools`: pull a live server's list, show what policies see of it, tell what changed in it, approve that.
 
+use std::path::PathBuf;
+
 use clap::Subcommand;
 
 use super::{Outcome, Terminal};
@@ -21,6 +23,19 @@ pub(super) mod testing;
 pub struct ToolsArgs {
     #[command(subcommand)]
     command: Command,
+}
+
+/// Which policy directory the tools are of
+#[derive(Debug, clap::Args)]
+struct Directory {
+    /// The policy directory
+    #[arg(
+        long,
+        value_name = "DIRECTORY",
+        default_value = "policies",
+        env = "MCP_AUTHZ_POLICIES"
+    )]
+    policies: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]

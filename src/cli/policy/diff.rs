@@ -8,7 +8,7 @@ use self::show::Report;
 use self::side::Side;
 use crate::audit::read::Source;
 use crate::cli::{Outcome, Output, Terminal};
-use crate::inventory::{Files, Problem, Server};
+use crate::inventory::{Files, Server};
 use crate::policy::PolicySet;
 use crate::policy::diff::{self, Cases, Changes, Flip, Replay};
 
@@ -88,7 +88,7 @@ fn gathered(args: &Args, servers: &[Server], terminal: Terminal) -> miette::Resu
     let new = loaded(&Side::of(&args.new, &args.old), servers, terminal)?;
     let (was, is) = (old.as_side(), new.as_side());
     let changes = Changes::between(was, is)?;
-    let cases = Cases::between(was, is, servers).map_err(|problems| last(problems, terminal))?;
+    let cases = Cases::between(was, is, servers).map_err(|problems| terminal.last(problems))?;
     let replay = replayed(&args.log, &changes, (&old.set, &new.set), servers)?;
     let accepts = |flip: &Flip| args.accept.iter().any(|accepted| accepted.takes(flip));
     Ok(Report::new([&old, &new], changes, cases, replay, accepts))
@@ -112,24 +112,13 @@ impl Loaded {
 
 fn loaded(side: &Side, servers: &[Server], terminal: Terminal) -> miette::Result<Loaded> {
     let name = side.to_string();
-    let files = side.read()?.map_err(|problems| last(problems, terminal))?;
+    let files = side.read()?.map_err(|problems| terminal.last(problems))?;
     if files.is_empty() {
         return Err(miette!("there are no policies in `{name}`"));
     }
     let set = PolicySet::load_and_test(&files, servers)
-        .map_err(|problems| last(problems, terminal).wrap_err(format!("`{name}` can't rule")))?;
+        .map_err(|problems| terminal.last(problems).wrap_err(format!("`{name}` can't rule")))?;
     Ok(Loaded { name, files, set })
-}
-
-/// The last problem, once the others are shown.
-fn last(mut problems: Vec<Problem>, terminal: Terminal) -> miette::Report {
-    let last = problems
-        .pop()
-        .unwrap_or_else(|| Problem::new(".", "can't be read"));
-    for problem in problems {
-        terminal.failure(&problem.into());
-    }
-    last.into()
 }
 
 /// The recorded calls, asked again; `None` where no log is given.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Directory, refused, unreadable};
+use super::{Directory, refused};
 use crate::cli::configured::ConfigFile;
 use crate::cli::{Outcome, Output, Terminal};
 use crate::inventory::{Files, Server};
@@ -86,7 +86,7 @@ pub(super) fn run(
 ) -> miette::Result<Outcome> {
     let files = match Files::read(&args.directory.directory) {
         Ok(files) => files,
-        Err(problems) => return unreadable(problems, terminal),
+        Err(problems) => return Err(terminal.last(problems)),
     };
     let set = match PolicySet::load_untested(&files, servers) {
         Ok(set) => set,

@@ -7,7 +7,7 @@ use cedar_policy_formatter::{Config, policies_str_to_pretty};
 use comfy_table::Cell;
 use serde_json::json;
 
-use super::{Directory, unreadable};
+use super::Directory;
 use crate::cli::{Outcome, Output, Terminal};
 use crate::inventory::{Files, Problem};
 
@@ -39,7 +39,7 @@ pub(super) fn run(args: &Args, terminal: Terminal) -> miette::Result<Outcome> {
     let directory = &args.directory.directory;
     let changes = match Files::read(directory).and_then(|files| changes(&files)) {
         Ok(changes) => changes,
-        Err(problems) => return unreadable(problems, terminal),
+        Err(problems) => return Err(terminal.last(problems)),
     };
     if !args.check {
         for change in &changes {

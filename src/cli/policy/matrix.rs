@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use self::selection::{Selection, Things};
 use self::sheet::Sheet;
-use super::{Directory, unreadable};
+use super::Directory;
 use crate::cli::{Outcome, Output, Terminal};
 use crate::inventory::{Files, Server};
 use crate::policy::PolicySet;
@@ -67,18 +67,18 @@ enum Format {
 pub(super) fn run(args: &Args, servers: &[Server], terminal: Terminal) -> miette::Result<Outcome> {
     let files = match Files::read(&args.directory.directory) {
         Ok(files) => files,
-        Err(problems) => return unreadable(problems, terminal),
+        Err(problems) => return Err(terminal.last(problems)),
     };
     let loaded = PolicySet::load_and_test(&files, servers).and_then(|set| Ok((set, people(&files)?)));
     let (set, people) = match loaded {
         Ok(loaded) => loaded,
-        Err(problems) => return unreadable(problems, terminal),
+        Err(problems) => return Err(terminal.last(problems)),
     };
     let who = args.who.who(set.declared_subjects(), people)?;
     let what = args.what.of(&set)?;
     let matrix = match set.matrix(&files, servers, who, what) {
         Ok(matrix) => matrix,
-        Err(problem) => return unreadable(vec![problem], terminal),
+        Err(problem) => return Err(terminal.last(vec![problem])),
     };
     let text = match (terminal.output(), args.format) {
         (Output::Json, _) => {

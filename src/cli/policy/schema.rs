@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{Directory, unreadable};
+use super::Directory;
 use crate::cli::{Outcome, Output, Terminal};
 use crate::inventory::{Files, Server};
 use crate::policy;
@@ -30,11 +30,11 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, servers: &[Server], terminal: Terminal) -> miette::Result<Outcome> {
     let files = match Files::read(&args.directory.directory) {
         Ok(files) => files,
-        Err(problems) => return unreadable(problems, terminal),
+        Err(problems) => return Err(terminal.last(problems)),
     };
     let text = match policy::schema_text(&files, servers) {
         Ok(text) => text,
-        Err(problems) => return unreadable(problems, terminal),
+        Err(problems) => return Err(terminal.last(problems)),
     };
     if let Some(path) = &args.out {
         std::fs::write(path, &text)

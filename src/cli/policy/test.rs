@@ -6,7 +6,7 @@ use std::time::Duration;
 use comfy_table::Cell;
 use serde_json::{Value, json};
 
-use super::{Directory, counted, list, refused, unreadable};
+use super::{Directory, counted, list, refused};
 use crate::cli::{Outcome, Output, Terminal};
 use crate::clock;
 use crate::inventory::{Files, Problem, Server};
@@ -69,7 +69,7 @@ pub(super) async fn run(args: &Args, servers: &[Server], terminal: Terminal) -> 
     }
     match Files::read(&args.directory.directory) {
         Ok(files) => once(args, &files, servers, terminal).map(|(outcome, _)| outcome),
-        Err(problems) => unreadable(problems, terminal),
+        Err(problems) => Err(terminal.last(problems)),
     }
 }
 

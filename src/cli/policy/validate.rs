@@ -3,7 +3,7 @@
 use comfy_table::Cell;
 use serde_json::{Value, json};
 
-use super::{Directory, counted, list, refused, unreadable};
+use super::{Directory, counted, list, refused};
 use crate::cli::{Outcome, Output, Terminal};
 use crate::inventory::{Files, Problem, Server};
 use crate::policy::PolicySet;
@@ -36,7 +36,7 @@ struct Valid {
 pub(super) fn run(args: &Args, servers: &[Server], terminal: Terminal) -> miette::Result<Outcome> {
     let files = match Files::read(&args.directory.directory) {
         Ok(files) => files,
-        Err(problems) => return unreadable(problems, terminal),
+        Err(problems) => return Err(terminal.last(problems)),
     };
     let found = check(&files, servers);
     match terminal.output() {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use miette::{IntoDiagnostic as _, WrapErr as _, miette};
 use serde_json::json;
 
-use super::diff::unusable;
+use super::Directory;
 use super::difference::{Difference, Sides};
 use super::replace::write;
 use super::source::Source;
@@ -41,14 +41,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "TEXT", value_parser = said)]
     why: String,
 
-    /// The policy directory
-    #[arg(
-        long,
-        value_name = "DIRECTORY",
-        default_value = "policies",
-        env = "MCP_AUTHZ_POLICIES"
-    )]
-    policies: PathBuf,
+    #[command(flatten)]
+    directory: Directory,
 
     #[command(flatten)]
     config: ConfigFile,
@@ -67,8 +61,8 @@ pub(super) async fn run(args: &Args, terminal: Terminal) -> miette::Result<Outco
     let servers = args.config.servers(terminal)?;
     let listed = args.source.list(&args.server).await?;
     let text = listed.text.clone();
-    let sides =
-        Sides::read(&args.policies, &args.server, listed).map_err(|problems| unusable(problems, terminal))?;
+    let sides = Sides::read(&args.directory.policies, &args.server, listed)
+        .map_err(|problems| terminal.last(problems))?;
     let difference = match sides.difference(&servers) {
         Ok(difference) => difference,
         Err(problems) => return refused(None, problems, terminal),
@@ -92,7 +86,7 @@ pub(super) async fn run(args: &Args, terminal: Terminal) -> miette::Result<Outco
     if !broken.is_empty() {
         return refused(Some(&difference), broken, terminal);
     }
-    let place = |path: &str| -> PathBuf { Path::new(&args.policies).join(path) };
+    let place = |path: &str| -> PathBuf { Path::new(&args.directory.policies).join(path) };
     // The record first: a list without one is refused, should this end in between.
     for (path, text) in [(&path, &record), (&sides.path, &text)] {
         let place = place(path);

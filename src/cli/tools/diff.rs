@@ -1,12 +1,11 @@
 //! `tools diff`: what changed in a server's tools since they were approved.
 
-use std::path::PathBuf;
-
+use super::Directory;
 use super::difference::Sides;
 use super::source::Source;
 use crate::cli::configured::ConfigFile;
 use crate::cli::{Outcome, Terminal};
-use crate::inventory::{Problem, ServerName};
+use crate::inventory::ServerName;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,14 +24,8 @@ pub(super) struct Args {
     #[command(flatten)]
     source: Source,
 
-    /// The policy directory
-    #[arg(
-        long,
-        value_name = "DIRECTORY",
-        default_value = "policies",
-        env = "MCP_AUTHZ_POLICIES"
-    )]
-    policies: PathBuf,
+    #[command(flatten)]
+    directory: Directory,
 
     #[command(flatten)]
     config: ConfigFile,
@@ -41,22 +34,11 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, terminal: Terminal) -> miette::Result<Outcome> {
     let servers = args.config.servers(terminal)?;
     let listed = args.source.list(&args.server).await?;
-    let difference = Sides::read(&args.policies, &args.server, listed)
+    let difference = Sides::read(&args.directory.policies, &args.server, listed)
         .and_then(|sides| sides.difference(&servers))
-        .map_err(|problems| unusable(problems, terminal))?;
+        .map_err(|problems| terminal.last(problems))?;
     difference.print(terminal)?;
     Ok(Outcome::from(difference.changes.is_empty()))
-}
-
-/// The last problem, once the others are shown.
-pub(super) fn unusable(mut problems: Vec<Problem>, terminal: Terminal) -> miette::Report {
-    let last = problems
-        .pop()
-        .unwrap_or_else(|| Problem::new(".", "can't be read"));
-    for problem in problems {
-        terminal.failure(&problem.into());
-    }
-    last.into()
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! `tools pull`: a live server's tools into the policy directory, after a look at what policies will see of them.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use miette::{IntoDiagnostic as _, WrapErr as _, miette};
 use serde_json::{Value, json};
 use url::Url;
 
+use super::Directory;
 use super::replace::write;
 use super::report::Report;
 use super::source::Connection;
@@ -32,14 +33,8 @@ pub(super) struct Args {
     /// The URL of its MCP endpoint (streamable HTTP)
     url: Url,
 
-    /// The policy directory
-    #[arg(
-        long,
-        value_name = "DIRECTORY",
-        default_value = "policies",
-        env = "MCP_AUTHZ_POLICIES"
-    )]
-    policies: PathBuf,
+    #[command(flatten)]
+    directory: Directory,
 
     #[command(flatten)]
     connection: Connection,
@@ -51,7 +46,11 @@ pub(super) async fn run(args: Args, terminal: Terminal) -> miette::Result<Outcom
         Ok(inventory) => inventory,
         Err(problems) => return Ok(refused(problems, terminal)),
     };
-    let path = args.policies.join("tools").join(format!("{}.json", args.server));
+    let path = args
+        .directory
+        .policies
+        .join("tools")
+        .join(format!("{}.json", args.server));
     match approved(&args, &path)? {
         None => write(&path, &listed.text).wrap_err_with(|| format!("can't write {}", path.display()))?,
         Some(Ok(approved)) => {
@@ -116,7 +115,7 @@ fn approved(args: &Args, path: &Path) -> miette::Result<Option<Result<Vec<Value>
 fn checked(args: &Args, text: &str) -> Result<Inventory, Vec<Problem>> {
     let mut files = vec![(format!("tools/{}.json", args.server), text.as_bytes().to_vec())];
     let overrides = format!("tools/{}.overrides.yaml", args.server);
-    match std::fs::read(args.policies.join(&overrides)) {
+    match std::fs::read(args.directory.policies.join(&overrides)) {
         Ok(bytes) => files.push((overrides, bytes)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => {

@@ -1,9 +1,8 @@
 //! `tools show`: what policies see of the tools that the policy directory has, without asking any server.
 
-use std::path::PathBuf;
-
 use miette::miette;
 
+use super::Directory;
 use super::report::Report;
 use crate::cli::{Outcome, Output, Terminal};
 use crate::inventory::{Inventory, ServerName, ServerTools};
@@ -20,18 +19,12 @@ pub(super) struct Args {
     /// The server; all of them where none is given
     server: Option<ServerName>,
 
-    /// The policy directory
-    #[arg(
-        long,
-        value_name = "DIRECTORY",
-        default_value = "policies",
-        env = "MCP_AUTHZ_POLICIES"
-    )]
-    policies: PathBuf,
+    #[command(flatten)]
+    directory: Directory,
 }
 
 pub(super) fn run(args: &Args, terminal: Terminal) -> miette::Result<Outcome> {
-    let inventory = match Inventory::load(&args.policies) {
+    let inventory = match Inventory::load(&args.directory.policies) {
         Ok(inventory) => inventory,
         Err(problems) => {
             for problem in problems {
@@ -42,7 +35,11 @@ pub(super) fn run(args: &Args, terminal: Terminal) -> miette::Result<Outcome> {
     };
     let asked = |name: &ServerName| args.server.as_ref().is_none_or(|server| server == name);
     let of = |tools: &ServerTools| {
-        let file = args.policies.join("tools").join(format!("{}.json", tools.name));
+        let file = args
+            .directory
+            .policies
+            .join("tools")
+            .join(format!("{}.json", tools.name));
         Report::of(tools, &file)
     };
     let found = inventory.iter().filter(|tools| asked(&tools.name));

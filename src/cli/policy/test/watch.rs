@@ -5,7 +5,7 @@ use std::time::Duration;
 use miette::IntoDiagnostic as _;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Args, once, unreadable};
+use super::{Args, once};
 use crate::cli::{Outcome, Output, Terminal};
 use crate::inventory::{Files, Problem, Server};
 use crate::policy::{Changes, Settings, Told};
@@ -50,7 +50,7 @@ fn one(
 ) -> miette::Result<Option<Outcome>> {
     let ran = match reading {
         Ok(files) => once(args, files, servers, terminal),
-        Err(problems) => unreadable(problems.clone(), terminal).map(|outcome| (outcome, Duration::ZERO)),
+        Err(problems) => Err(terminal.last(problems.clone())),
     };
     let (outcome, took) = match ran {
         Ok((outcome, took)) => (Some(outcome), format!("took {} ms; ", took.as_millis())),

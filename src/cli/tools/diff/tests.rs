@@ -41,7 +41,7 @@ async fn difference(tools: &[Value]) -> Difference {
     let elsewhere = tempfile::tempdir().unwrap();
     let args = args(&list(elsewhere.path(), "new.json", tools), place.path());
     let listed = args.source.list(&args.server).await.unwrap();
-    let sides = Sides::read(&args.policies, &args.server, listed).unwrap();
+    let sides = Sides::read(&args.directory.policies, &args.server, listed).unwrap();
     sides.difference(&[]).unwrap()
 }
 
