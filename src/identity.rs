@@ -31,7 +31,6 @@ pub use bound::BoundError;
 pub use caller::{Acting, Actor, Agent, Caller, User, Workload};
 pub use dpop::Nonce;
 pub use error::{IdentityError, IdentitySetupError};
-pub use facts::Facts;
 pub use introspect::{IntrospectionFault, IntrospectionNumbers};
 pub use known::CacheNumbers;
 pub use settings::Settings;

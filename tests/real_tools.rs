@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use cedar_policy::{Authorizer, Context, Decision, Entities, EntityUid, Request};
 use jiff::Timestamp;
-use mcp_authz::identity::{Caller, Facts, User};
+use mcp_authz::identity::{Caller, User};
 use mcp_authz::inventory::{Files, Inventory, Requirement, Server, Tool};
 use mcp_authz::mcp::json::{self, Object};
 use mcp_authz::mcp::{Call, Id, Operation, Version};
@@ -208,7 +208,6 @@ fn ask(set: &PolicySet, sampled: &Sampled<'_>, arguments: &Value) -> Result<bool
         login_session: None,
         expires: Timestamp::MAX,
         authenticated: None,
-        facts: Facts::default(),
     };
     let caller = Caller {
         user: Some(Arc::new(user)),

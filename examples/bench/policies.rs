@@ -140,6 +140,5 @@ fn dan() -> User {
         login_session: None,
         expires: jiff::Timestamp::MAX,
         authenticated: None,
-        facts: mcp_authz::identity::Facts::default(),
     }
 }

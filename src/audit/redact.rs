@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aws_lc_rs::{digest, hmac};
+use quick_cache::sync::Cache;
 use serde_json::value::RawValue;
 
 use super::hex;
@@ -22,15 +23,22 @@ const MIN_KEY: usize = 32;
 /// The most bytes of an argument's name; a longer one is omitted, since two cut names could be one.
 const MAX_NAME: usize = 256;
 
+/// Of how many users it is kept how their claims are written: who calls again and again. At most 4 kB each.
+const CALLERS: usize = 1024;
+
 /// Turns arguments and session ids into what a record may hold.
 #[derive(Clone)]
 pub struct Redactor {
     arguments: ShowArguments,
     max_bytes: usize,
-    claims: ShowClaims,
+    /// What users' claims were written as, by where the user lies in memory. `None` if they aren't recorded.
+    written: Option<Arc<Written>>,
     session: ShowSession,
     key: Option<Arc<hmac::Key>>,
 }
+
+/// Claims with the user whose they are: as long as it is held, no other user lies in the same place.
+type Written = Cache<usize, (Arc<User>, Arc<RawValue>)>;
 
 /// Arguments as a record shows them.
 #[derive(Debug, Clone)]
@@ -80,7 +88,7 @@ impl Redactor {
         Ok(Self {
             arguments: settings.arguments,
             max_bytes: settings.max_argument_bytes,
-            claims: settings.claims,
+            written: (settings.claims == ShowClaims::All).then(|| Arc::new(Cache::new(CALLERS))),
             session: settings.session,
             key: key.map(Arc::new),
         })
@@ -119,11 +127,15 @@ impl Redactor {
 
     /// What a record may hold of a user besides who it is.
     #[must_use]
-    pub fn claims(&self, user: &User) -> Option<Arc<RawValue>> {
-        match self.claims {
-            ShowClaims::None => None,
-            ShowClaims::All => Some(user.facts()),
+    pub fn claims(&self, user: &Arc<User>) -> Option<Arc<RawValue>> {
+        let written = self.written.as_ref()?;
+        let place = Arc::as_ptr(user).addr();
+        if let Some((_, claims)) = written.get(&place) {
+            return Some(claims);
         }
+        let claims = user.facts();
+        written.insert(place, (Arc::clone(user), Arc::clone(&claims)));
+        Some(claims)
     }
 
     /// What a record may hold of a session id.

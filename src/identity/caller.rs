@@ -5,7 +5,6 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::dpop::Nonce;
-use super::facts::Facts;
 use crate::inventory::{Requirement, Server};
 
 /// Every identity on one call.
@@ -72,8 +71,6 @@ pub struct User {
     pub expires: Timestamp,
     /// `auth_time`: when the user last logged in.
     pub authenticated: Option<Timestamp>,
-    /// What of this the audit writes.
-    pub facts: Facts,
 }
 
 impl User {

@@ -10,7 +10,7 @@ use super::bound::{self, Bound};
 use super::error::Claim;
 use super::revocation::Revocable;
 use super::settings::{self, ClaimPath, Tenants, UnlistedClients};
-use super::{Actor, Facts, IdentityError, User, actor};
+use super::{Actor, IdentityError, User, actor};
 
 /// What an access token says, read but for what depends on the server and the time.
 #[derive(Debug)]
@@ -179,11 +179,7 @@ impl Token {
             .into_iter()
             .chain(optional.into_iter().flatten())
             .map(|text| text.capacity().saturating_add(ALLOCATION));
-        let own = [
-            size_of::<User>(),
-            user.weight_of_facts(),
-            ALLOCATION.saturating_mul(2),
-        ];
+        let own = [size_of::<User>(), ALLOCATION.saturating_mul(2)];
         let own = own.into_iter().fold(0, usize::saturating_add);
         let actor = self.actor.iter().flat_map(|actor| {
             // An agent's key, its issuer and its name: no more than twice the key.
@@ -266,7 +262,6 @@ fn user(claims: &Claims, settings: &settings::Issuer, times: Times) -> Result<Us
         login_session: text(claims, "sid", Claim::LoginSession)?,
         expires,
         authenticated,
-        facts: Facts::default(),
     })
 }
 

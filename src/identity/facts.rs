@@ -1,9 +1,9 @@
 //! What policies read of a user, as the audit writes it: enough to ask the policies again.
 //!
-//! In: a [`User`]. Out: one JSON object, written once for each verified token and kept with it. Left out is the e-mail address; and
+//! In: a [`User`]. Out: one JSON object. Who asks for it at each call keeps it. Left out is the e-mail address; and
 //! what would make a line long: such a claim is named in `omitted`, and nothing of it is there.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
@@ -14,42 +14,13 @@ use crate::exchange::printable;
 const MAX_BYTES: usize = 4096;
 /// The most bytes of one text.
 const MAX_TEXT: usize = 1024;
-/// What the names of all claims take.
-const NAMES: usize = 192;
-
-/// A user's claims as JSON, once somebody asked for them. Not a part of who a user is: all are equal.
-#[derive(Debug, Clone, Default)]
-pub struct Facts(OnceLock<Arc<RawValue>>);
-
-impl PartialEq for Facts {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for Facts {}
 
 impl User {
     /// What policies read of this user besides who it is: one JSON object of printable characters, at most 4 kB and the names of
     /// what was left out.
     #[must_use]
     pub fn facts(&self) -> Arc<RawValue> {
-        Arc::clone(self.facts.0.get_or_init(|| write(self)))
-    }
-
-    /// About how much memory its facts take, or would.
-    pub(super) fn weight_of_facts(&self) -> usize {
-        let lists = [&self.roles, &self.groups, &self.tenants, &self.scopes];
-        let listed = lists
-            .into_iter()
-            .flatten()
-            .map(|text| text.len().saturating_add(3));
-        let texts = [&self.acr, &self.client_id]
-            .into_iter()
-            .flatten()
-            .map(String::len);
-        let bytes = listed.chain(texts).fold(NAMES, usize::saturating_add);
-        bytes.min(MAX_BYTES.saturating_add(NAMES))
+        write(self)
     }
 }
 
@@ -160,7 +131,6 @@ mod tests {
             login_session: Some("s".to_owned()),
             expires: Timestamp::MAX,
             authenticated: Some(Timestamp::UNIX_EPOCH),
-            facts: Facts::default(),
         }
     }
 
@@ -169,15 +139,13 @@ mod tests {
     }
 
     #[test]
-    fn what_policies_read_is_written_once_and_without_the_address() {
+    fn what_policies_read_is_written_without_the_address() {
         let user = user();
         assert_eq!(
             read(&user),
             json!({ "acr": "2", "client_id": "cli", "authenticated": "1970-01-01T00:00:00Z", "roles": ["admin"],
                 "tenants": ["acme"], "scopes": ["a:read", "b"], "groups": ["/staff"] })
         );
-        assert!(Arc::ptr_eq(&user.facts(), &user.facts()));
-        assert!(user.weight_of_facts() >= user.facts().get().len());
     }
 
     #[test]
@@ -189,7 +157,7 @@ mod tests {
         assert_eq!(facts["omitted"], json!(["acr", "groups"]));
         assert!(facts.get("groups").is_none() && facts.get("acr").is_none());
         assert_eq!(facts["roles"], json!(["admin"]));
-        assert!(many.facts().get().len() <= MAX_BYTES + NAMES);
+        assert!(many.facts().get().len() <= MAX_BYTES + 192);
     }
 
     #[test]

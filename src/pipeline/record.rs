@@ -77,7 +77,7 @@ pub(super) fn decision_id(now: Timestamp) -> String {
 /// What is the same for every call of a request.
 fn common<'a>(case: &'a Case<'_>, ending: Ending<'a>) -> Record<'a> {
     let exchange = &case.exchange;
-    let user = case.caller.user.as_deref();
+    let user = case.caller.user.as_ref();
     let actor = case.caller.actor.as_deref();
     let session = case
         .message

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{StepUp, code};
-use crate::identity::{Actor, Agent, Caller, Facts, User, Workload};
+use crate::identity::{Actor, Agent, Caller, User, Workload};
 use crate::inventory::Problem;
 use crate::mcp::Version;
 
@@ -192,7 +192,6 @@ impl TestUser {
             login_session: None,
             expires: Timestamp::MAX,
             authenticated: self.authenticated,
-            facts: Facts::default(),
         }
     }
 }

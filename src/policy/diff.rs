@@ -9,6 +9,8 @@ mod policies;
 mod replay;
 mod tools;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Serialize;
 
 use super::{Answer, PolicySet, Question};
@@ -139,6 +141,9 @@ impl Said {
 pub struct Flip {
     /// Who calls: the user's name; without a user the workload, or the actor.
     pub who: String,
+    /// Who that is, whatever their name: the name of a person may be another's too, at another issuer.
+    #[serde(skip)]
+    key: String,
     /// What is called: `<server>/<tool>`, or `<server>/<method>`.
     pub what: String,
     /// What the old directory says.
@@ -152,6 +157,7 @@ impl Flip {
     fn of(question: &Question<'_>, old: Said, new: Said) -> Option<Self> {
         (old.allowed != new.allowed).then(|| Self {
             who: who(question),
+            key: key(question),
             what: what(question),
             old,
             new,
@@ -163,6 +169,30 @@ impl Flip {
     pub const fn opens(&self) -> bool {
         self.new.allowed
     }
+}
+
+/// Calls those by their keys who share their name with somebody else: what is accepted of one isn't accepted of the other.
+fn tell_apart(flips: &mut [&mut Flip]) {
+    let mut names: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for flip in flips.iter() {
+        names
+            .entry(flip.who.clone())
+            .or_default()
+            .insert(flip.key.clone());
+    }
+    for flip in flips {
+        if names.get(&flip.who).is_some_and(|keys| keys.len() > 1) {
+            flip.who.clone_from(&flip.key);
+        }
+    }
+}
+
+fn key(question: &Question<'_>) -> String {
+    let user = question.caller.user.as_ref();
+    user.map_or_else(
+        || who(question),
+        |user| format!("{}#{}", user.issuer, user.subject),
+    )
 }
 
 fn who(question: &Question<'_>) -> String {

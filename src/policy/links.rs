@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use cedar_policy::{EntityUid, Policy, PolicyId, Template};
-use serde::Deserialize;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::annotations::{self, Notes};
@@ -45,7 +46,38 @@ pub(super) struct Linkable {
 struct Entry {
     template_id: String,
     link_id: String,
-    args: BTreeMap<String, String>,
+    args: Slots,
+}
+
+/// What stands in each slot. Of a slot that is named twice nobody could say which one counts.
+#[derive(Debug)]
+struct Slots(BTreeMap<String, String>);
+
+impl<'de> Deserialize<'de> for Slots {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(EachOnce)
+    }
+}
+
+struct EachOnce;
+
+impl<'de> Visitor<'de> for EachOnce {
+    type Value = Slots;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an entity for each slot")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Slots, A::Error> {
+        let mut slots = BTreeMap::new();
+        while let Some((slot, entity)) = map.next_entry::<String, String>()? {
+            if slots.contains_key(&slot) {
+                return Err(serde::de::Error::custom(format_args!("`{slot}` is there twice")));
+            }
+            slots.insert(slot, entity);
+        }
+        Ok(Slots(slots))
+    }
 }
 
 impl Linkable {
@@ -173,7 +205,7 @@ fn link(
     let Entry {
         template_id,
         link_id,
-        args,
+        args: Slots(args),
     } = entry;
     let Some(template) = templates.get(&template_id) else {
         let problem = written.problem(

@@ -49,7 +49,7 @@ pub(super) struct Standing {
     /// Kept, because the key holds its address: no other user can have it meanwhile.
     user: Option<Arc<User>>,
     /// Likewise.
-    _actor: Option<Arc<Actor>>,
+    actor: Option<Arc<Actor>>,
 }
 
 /// One principal, and the policies that can apply to it.
@@ -147,7 +147,7 @@ impl PolicySet {
             arguments,
             memory: Memory::Nothing,
             user: question.caller.user.clone(),
-            _actor: question.caller.actor.clone(),
+            actor: question.caller.actor.clone(),
         })
     }
 
@@ -282,18 +282,22 @@ impl quick_cache::Equivalent<Key> for Wanted<'_> {
     }
 }
 
-/// A standing takes 2 kB, and an eighth for each thing that its user is in or may do.
+/// A standing takes 2 kB, an eighth for each thing that its user is in or may do, and their names thrice: as entities, as their
+/// parents and as attributes.
 #[derive(Debug, Clone)]
 pub(super) struct InKilobytes;
 
 impl quick_cache::Weighter<Key, Arc<Standing>> for InKilobytes {
     fn weight(&self, _: &Key, standing: &Arc<Standing>) -> u64 {
-        let things = standing.user.as_ref().map_or(0, |user| {
-            [&user.roles, &user.groups, &user.tenants, &user.scopes]
-                .iter()
-                .map(|list| list.len())
-                .sum()
-        });
-        u64::try_from(things).map_or(u64::MAX, |things| things.div_ceil(8).saturating_add(2))
+        let user = standing.user.as_ref();
+        let lists = user.map(|user| [&user.roles, &user.groups, &user.tenants, &user.scopes]);
+        let things = || lists.iter().flatten().copied().flatten();
+        let earlier = standing.actor.iter().flat_map(|actor| &actor.earlier);
+        let names: usize = things().chain(earlier).map(String::len).sum();
+        let bytes = things()
+            .count()
+            .saturating_mul(128)
+            .saturating_add(names.saturating_mul(3));
+        u64::try_from(bytes.div_ceil(1024)).map_or(u64::MAX, |kilobytes| kilobytes.saturating_add(2))
     }
 }

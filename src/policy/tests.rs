@@ -23,7 +23,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::*;
-use crate::identity::{Caller, Facts, User, Workload};
+use crate::identity::{Caller, User, Workload};
 use crate::inventory::{Files, Problem};
 use crate::mcp::call::Reference;
 use crate::mcp::{Call, Id, Operation, Version, json};
@@ -91,7 +91,6 @@ pub(super) fn user(name: &str, roles: &[&str]) -> User {
         login_session: None,
         expires: Timestamp::MAX,
         authenticated: None,
-        facts: Facts::default(),
     }
 }
 

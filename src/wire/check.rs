@@ -99,7 +99,12 @@ impl<D: Decider> tower::Service<Request<Body>> for Service<D> {
 
     fn call(&mut self, request: Request<Body>) -> Answering {
         let check = Arc::clone(&self.0);
-        Box::pin(async move { Ok(check.serve(request).await.unwrap_or_else(Status::into_http)) })
+        Box::pin(async move {
+            // Reading the message, too, may end this request alone and no other of its connection.
+            let served = caught(check.serve(request)).await;
+            let served = served.unwrap_or_else(|Panicked| Err(Status::internal("panicked")));
+            Ok(served.unwrap_or_else(Status::into_http))
+        })
     }
 }
 

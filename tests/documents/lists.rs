@@ -201,13 +201,11 @@ fn facts() -> Arc<RawValue> {
         login_session: Some("x".to_owned()),
         expires: Timestamp::MAX,
         authenticated: Some(Timestamp::UNIX_EPOCH),
-        facts: identity::Facts::default(),
     };
     let facts = user.facts();
     let mut facts: Map<String, Value> = serde_json::from_str(facts.get()).unwrap();
     let long = identity::User {
         acr: Some("x".repeat(10_000)),
-        facts: identity::Facts::default(),
         ..user
     };
     let long: Map<String, Value> = serde_json::from_str(long.facts().get()).unwrap();

@@ -27,7 +27,7 @@ fn redactor(arguments: ShowArguments) -> Redactor {
     Redactor {
         arguments,
         max_bytes: 4096,
-        claims: ShowClaims::All,
+        written: None,
         session: ShowSession::Fingerprint,
         key,
     }
@@ -175,4 +175,53 @@ fn neither_values_nor_keys_nor_sessions_get_into_a_log() {
     log.reopen().unwrap().read_to_string(&mut text).unwrap();
     assert!(text.contains("recorded") && text.contains("password"), "{text}");
     assert!(!text.contains("planted"), "{text}");
+}
+
+#[test]
+fn claims_are_written_once_for_a_user_and_anew_for_another_like_them() {
+    let redactor = Redactor::new(&AuditSettings::default()).unwrap();
+    let user = |role: &str| {
+        let claims = serde_json::json!({ "roles": [role] });
+        (Arc::new(person(role)), claims)
+    };
+    let (ada, of_ada) = user("admin");
+    let first = redactor.claims(&ada).unwrap();
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(first.get()).unwrap(),
+        of_ada
+    );
+    assert!(Arc::ptr_eq(&first, &redactor.claims(&ada).unwrap()));
+    // However many come: whoever takes the place of one who is gone has claims of their own.
+    for number in 0..2 * CALLERS {
+        let (other, of_other) = user(&format!("role-{number}"));
+        let claims = redactor.claims(&other).unwrap();
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(claims.get()).unwrap(),
+            of_other
+        );
+    }
+    let none = AuditSettings {
+        claims: ShowClaims::None,
+        ..AuditSettings::default()
+    };
+    assert!(Redactor::new(&none).unwrap().claims(&ada).is_none());
+}
+
+fn person(role: &str) -> User {
+    User {
+        issuer: "https://idp".to_owned(),
+        subject: "42".to_owned(),
+        username: "ada".to_owned(),
+        email: None,
+        roles: vec![role.to_owned()],
+        groups: Vec::new(),
+        tenants: Vec::new(),
+        scopes: Vec::new(),
+        acr: None,
+        client_id: None,
+        token_id: None,
+        login_session: None,
+        expires: jiff::Timestamp::MAX,
+        authenticated: None,
+    }
 }

@@ -84,8 +84,8 @@ pub(super) fn run(args: &Args, servers: &[Server], terminal: Terminal) -> miette
 }
 
 fn gathered(args: &Args, servers: &[Server], terminal: Terminal) -> miette::Result<Report> {
-    let old = loaded(&Side::of(&args.old, &args.new), servers, terminal)?;
-    let new = loaded(&Side::of(&args.new, &args.old), servers, terminal)?;
+    let old = loaded(&Side::of(&args.old, &args.new)?, servers, terminal)?;
+    let new = loaded(&Side::of(&args.new, &args.old)?, servers, terminal)?;
     let (was, is) = (old.as_side(), new.as_side());
     let changes = Changes::between(was, is)?;
     let cases = Cases::between(was, is, servers).map_err(|problems| terminal.last(problems))?;

@@ -162,7 +162,6 @@ async fn takes_a_good_token_to_its_user() {
         login_session: Some("s1".to_owned()),
         expires: Timestamp::from_second(NOW + 300).unwrap(),
         authenticated: None,
-        facts: Facts::default(),
     };
     assert_eq!(*found, expected);
     assert_eq!(found.key(), format!("{}#alice-id", world.issuer.url()));

@@ -91,6 +91,8 @@ impl Cases {
             .collect();
         cases.take(ours, false);
         cases.take(gone, true);
+        let mut flips: Vec<_> = cases.flips.iter_mut().map(|case| &mut case.flip).collect();
+        super::tell_apart(&mut flips);
         Ok(cases)
     }
 
@@ -167,6 +169,23 @@ fn tests(old: &BTreeMap<Asked, Answered>, new: &BTreeMap<Asked, Answered>) -> Ve
     found
 }
 
+/// All that a question says, as a text: two cases are the same only if nothing tells them apart.
+fn whole(question: &crate::policy::Question<'_>) -> String {
+    let crate::policy::Question {
+        server,
+        call,
+        caller,
+        session,
+        address,
+        version,
+        now,
+    } = question;
+    format!(
+        "{} {call:?} {caller:?} {session:?} {address:?} {version:?} {now}",
+        server.name
+    )
+}
+
 /// The cases of a directory, with what both say of each; and how many of its own tests it fails.
 fn asked(
     side: Side<'_>,
@@ -180,12 +199,18 @@ fn asked(
             let (old, new) = both(Said::of(answer), question);
             let flip = Flip::of(question, old.clone(), new.clone());
             // A case that was written anew in the same place is another.
-            let text = format!("{:?} {:?} {:?}", question.call, question.caller, question.now);
+            let text = whole(question);
             said.push((text, old, new, flip));
         })?;
     let failing = report.failures.len();
     let answered = report.tested.into_iter().zip(said);
+    let mut seen: BTreeMap<Asked, usize> = BTreeMap::new();
     let answered = answered.map(|(tested, (text, old, new, flip))| {
+        let mut asked = (tested.file, tested.name, text);
+        // What is asked twice, maybe with other expectations, is two cases.
+        let times = seen.entry(asked.clone()).or_default();
+        asked.2 = format!("{} {times}", asked.2);
+        *times = times.saturating_add(1);
         let case = Answered {
             line: tested.line,
             expected: tested.expected,
@@ -193,7 +218,7 @@ fn asked(
             new,
             flip,
         };
-        ((tested.file, tested.name, text), case)
+        (asked, case)
     });
     Ok((answered.collect(), failing))
 }

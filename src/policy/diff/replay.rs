@@ -137,10 +137,16 @@ impl Replay {
     }
 
     fn flip(&mut self, flip: Flip, id: &str) {
-        let same = |group: &&mut Group| {
-            let known = &group.flip;
-            (&known.who, &known.what, known.opens()) == (&flip.who, &flip.what, flip.opens())
+        let told = |flip: &Flip| {
+            (
+                flip.key.clone(),
+                flip.who.clone(),
+                flip.what.clone(),
+                flip.opens(),
+            )
         };
+        let of_flip = told(&flip);
+        let same = |group: &&mut Group| told(&group.flip) == of_flip;
         match self.flips.iter_mut().find(same) {
             Some(group) => group.calls = group.calls.saturating_add(1),
             None => self.flips.push(Group {
@@ -167,6 +173,8 @@ impl Replay {
     /// Puts what was found in order: what opens first, then what happens most.
     #[must_use]
     pub fn sorted(mut self) -> Self {
+        let mut flips: Vec<&mut Flip> = self.flips.iter_mut().map(|group| &mut group.flip).collect();
+        super::tell_apart(&mut flips);
         self.flips.sort_by(|a, b| {
             let key = |group: &Group| (!group.flip.opens(), std::cmp::Reverse(group.calls));
             (key(a), &a.flip.who, &a.flip.what).cmp(&(key(b), &b.flip.who, &b.flip.what))

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{Arguments, Gaps, Line, NoLine, Principal, Recorded, Unasked};
-use crate::identity::{Acting, Actor, Agent, Caller, Facts, User, Workload};
+use crate::identity::{Acting, Actor, Agent, Caller, User, Workload};
 use crate::mcp::call::{Operation, Reference};
 use crate::mcp::methods::{self, Needs};
 use crate::mcp::{Call, Version, json};
@@ -190,7 +190,6 @@ fn person(user: &Person, gaps: &mut Gaps) -> Result<User, Unasked> {
         login_session: None,
         expires: Timestamp::MAX,
         authenticated: claims.authenticated,
-        facts: Facts::default(),
     })
 }
 

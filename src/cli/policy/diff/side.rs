@@ -26,27 +26,44 @@ pub(super) enum Side {
 impl Side {
     /// What is meant: a directory if there is one of that name, else a revision. A revision without a path means the path of the
     /// other side, where that is a directory, else `policies`.
-    pub(super) fn of(text: &str, other: &str) -> Self {
-        let here = Path::new(text);
+    ///
+    /// # Errors
+    /// It may be either: whoever adds a folder `main` to a repository must not choose what a change is compared with.
+    pub(super) fn of(text: &str, other: &str) -> miette::Result<Self> {
+        Self::seen_from(Path::new("."), text, other)
+    }
+
+    pub(super) fn seen_from(top: &Path, text: &str, other: &str) -> miette::Result<Self> {
+        let here = top.join(text);
         if here.is_dir() {
-            return Self::Directory(here.to_owned());
+            if !is_plainly_a_path(text) && (Git { from: top }).has(text)? {
+                return Err(miette!(
+                    help = "write `./{text}` for the folder, `{text}:policies` for the revision",
+                    "`{text}` is a folder and a git revision"
+                ));
+            }
+            return Ok(Self::Directory(if top == Path::new(".") {
+                text.into()
+            } else {
+                here
+            }));
         }
         if text.contains(':') {
-            return Self::Revision {
-                from: PathBuf::from("."),
+            return Ok(Self::Revision {
+                from: top.to_owned(),
                 tree: text.to_owned(),
-            };
+            });
         }
-        let other = Path::new(other);
+        let other = top.join(other);
         let (from, path) = if other.is_dir() {
             (other, "./".to_owned())
         } else {
-            (Path::new("."), format!("./{USUAL}"))
+            (top.to_owned(), format!("./{USUAL}"))
         };
-        Self::Revision {
-            from: from.to_owned(),
+        Ok(Self::Revision {
+            from,
             tree: format!("{text}:{path}"),
-        }
+        })
     }
 
     /// Its files.
@@ -70,6 +87,16 @@ impl std::fmt::Display for Side {
     }
 }
 
+/// Whether nobody can take it for a revision.
+fn is_plainly_a_path(text: &str) -> bool {
+    Path::new(text).is_absolute()
+        || ["./", "../"].iter().any(|start| text.starts_with(start))
+        || [".", ".."].contains(&text)
+}
+
+/// The first version of git that can be told not to take a folder's own files for a repository.
+const OLDEST_GIT: (u32, u32) = (2, 38);
+
 /// The repository around a directory.
 struct Git<'a> {
     from: &'a Path,
@@ -82,7 +109,34 @@ struct Blob {
 }
 
 impl Git<'_> {
+    /// Whether there is a revision of this name; without git or a repository there is none.
+    fn has(&self, name: &str) -> miette::Result<bool> {
+        let mut command = self.command(&["rev-parse", "--verify", "--quiet", "--end-of-options"]);
+        match command.arg(name).output() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            output => Ok(output.into_diagnostic()?.status.success()),
+        }
+    }
+
+    /// Refuses a git that would take a folder with a `HEAD` and a `config` for a repository, and do what that says.
+    fn is_new_enough(&self) -> miette::Result<()> {
+        let said = output(&mut self.command(&["version"]))?.unwrap_or_default();
+        let number = said.split(' ').nth(2).unwrap_or_default();
+        let mut parts = number
+            .split('.')
+            .map_while(|part| part.trim().parse::<u32>().ok());
+        if (parts.next(), parts.next()) >= (Some(OLDEST_GIT.0), Some(OLDEST_GIT.1)) {
+            return Ok(());
+        }
+        let (major, minor) = OLDEST_GIT;
+        Err(miette!(
+            "git {major}.{minor} or newer is needed, this is `{}`",
+            said.trim().escape_debug()
+        ))
+    }
+
     fn files(&self, tree: &str) -> miette::Result<Files> {
+        self.is_new_enough()?;
         let id = self.tree(tree)?;
         let blobs = self
             .blobs(&id)
@@ -154,6 +208,8 @@ impl Git<'_> {
             .arg("-C")
             .arg(self.from)
             .args(["--no-pager", "--no-replace-objects", "--no-optional-locks"])
+            // Files of a change must not pass for a repository of their own, nor have anything fetched.
+            .args(["-c", "safe.bareRepository=explicit", "-c", "protocol.allow=never"])
             .args(arguments)
             // What isn't there is told, not fetched from somewhere, and nobody is asked for a password.
             .env("GIT_NO_LAZY_FETCH", "1")

@@ -285,16 +285,17 @@ fn a_git_revision_is_read_without_checking_it_out() {
 fn a_revision_alone_means_the_directory_that_it_is_compared_with() {
     let repository = Repository::new();
     let policies = repository.policies().to_str().unwrap().to_owned();
-    let side = Side::of("main~1", &policies);
+    let side = Side::of("main~1", &policies).unwrap();
     assert_eq!(
         side.read().unwrap().unwrap(),
         Files::read(repository.world.old.path()).unwrap()
     );
     assert_eq!(
-        Side::of(&policies, "main~1"),
+        Side::of(&policies, "main~1").unwrap(),
         Side::Directory(repository.policies())
     );
-    assert_eq!(Side::of("main", "HEAD~1").to_string(), "main:./policies");
+    let side = Side::of("main", "HEAD~1").unwrap();
+    assert_eq!(side.to_string(), "main:./policies");
     let more = ["--accept", "*:k8s/scale"];
     assert_eq!(outcome("main~1", &policies, &[]).unwrap(), Outcome::No);
     assert_eq!(outcome("main~1", &policies, &more).unwrap(), Outcome::Yes);
@@ -308,4 +309,41 @@ fn a_link_in_a_revision_is_refused() {
     repository.commit("third");
     let error = repository.side("main:deploy/policies").read().unwrap_err();
     assert!(format!("{error:?}").contains("x.cedar"), "{error:?}");
+}
+
+#[test]
+fn a_folder_of_a_change_is_not_taken_for_the_revision_of_that_name() {
+    let repository = Repository::new();
+    let top = repository.top.path();
+    for folder in ["main", "HEAD"] {
+        std::fs::create_dir(top.join(folder)).unwrap();
+        let error = Side::seen_from(top, folder, "deploy/policies").unwrap_err();
+        assert!(
+            error.to_string().contains("is a folder and a git revision"),
+            "{error}"
+        );
+        let plainly = Side::seen_from(top, &format!("./{folder}"), "deploy/policies").unwrap();
+        assert!(matches!(plainly, Side::Directory(_)), "{plainly:?}");
+    }
+    let tree = Side::seen_from(top, "main:deploy/policies", "HEAD").unwrap();
+    assert_eq!(tree, repository.side("main:deploy/policies"));
+    let folder = Side::seen_from(top, "deploy/policies", "main~1").unwrap();
+    assert!(matches!(folder, Side::Directory(_)), "{folder:?}");
+}
+
+#[test]
+fn files_of_a_change_are_no_repository_of_their_own() {
+    let repository = Repository::new();
+    let policies = repository.policies();
+    // What git takes for a repository without a work tree, in the folder that is compared.
+    let bare = Command::new("git")
+        .args(["init", "-q", "--bare", "-b", "main"])
+        .arg(&policies)
+        .output()
+        .unwrap();
+    assert!(bare.status.success() && policies.join("HEAD").exists());
+    let side = Side::of("main", policies.to_str().unwrap()).unwrap();
+    assert!(side.read().is_err());
+    // Seen from elsewhere, what is meant is the repository around it.
+    assert!(repository.side("main:deploy/policies").read().is_ok());
 }
