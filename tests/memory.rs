@@ -21,8 +21,10 @@ use mcp_authz::inventory::Server;
 use mcp_authz::state::Memory;
 use serde_json::json;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+use resident::resident;
+
+#[path = "memory/resident.rs"]
+mod resident;
 
 const RESOURCE: &str = "https://mcp.example/workbench/mcp";
 const ISSUER: &str = "https://id.example/realms/mcp";
@@ -111,17 +113,6 @@ fn exchange(token: &str) -> Exchange {
         deadline: clock::instant() + Duration::from_mins(1),
         fate: Fate::default(),
     }
-}
-
-/// The memory of this process, in bytes.
-fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .unwrap();
-    let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
-    kilobytes * 1024
 }
 
 #[tokio::test]

@@ -12,22 +12,12 @@ use std::path::Path;
 use mcp_authz::clock;
 use mcp_authz::policy::{PolicyStore, Settings};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+use resident::resident;
 
 #[path = "../examples/bench/grown.rs"]
 mod grown;
-
-/// The memory of this process, in bytes.
-fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .unwrap();
-    let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
-    kilobytes * 1024
-}
+#[path = "memory/resident.rs"]
+mod resident;
 
 /// A store of so many policies over so many tools besides the shipped ones, and what it takes.
 fn opened(policies: usize, tools: usize) -> (PolicyStore, u64) {

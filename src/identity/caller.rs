@@ -80,6 +80,27 @@ impl User {
     pub fn key(&self) -> String {
         format!("{}#{}", self.issuer, self.subject)
     }
+
+    /// Somebody of whom nothing else is known.
+    #[cfg(test)]
+    pub(crate) fn named(issuer: &str, name: &str) -> Self {
+        Self {
+            issuer: issuer.to_owned(),
+            subject: name.to_owned(),
+            username: name.to_owned(),
+            email: None,
+            roles: Vec::new(),
+            groups: Vec::new(),
+            tenants: Vec::new(),
+            scopes: Vec::new(),
+            acr: None,
+            client_id: None,
+            token_id: None,
+            login_session: None,
+            expires: Timestamp::MAX,
+            authenticated: None,
+        }
+    }
 }
 
 /// A workload by its SPIFFE ID.

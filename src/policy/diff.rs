@@ -189,10 +189,7 @@ fn tell_apart(flips: &mut [&mut Flip]) {
 
 fn key(question: &Question<'_>) -> String {
     let user = question.caller.user.as_ref();
-    user.map_or_else(
-        || who(question),
-        |user| format!("{}#{}", user.issuer, user.subject),
-    )
+    user.map_or_else(|| who(question), |user| user.key())
 }
 
 fn who(question: &Question<'_>) -> String {

@@ -77,20 +77,8 @@ fn shown(problems: &[Problem]) -> String {
 
 pub(super) fn user(name: &str, roles: &[&str]) -> User {
     User {
-        issuer: "https://issuer.example".to_owned(),
-        subject: name.to_owned(),
-        username: name.to_owned(),
-        email: None,
         roles: roles.iter().map(|role| (*role).to_owned()).collect(),
-        groups: Vec::new(),
-        tenants: Vec::new(),
-        scopes: Vec::new(),
-        acr: None,
-        client_id: None,
-        token_id: None,
-        login_session: None,
-        expires: Timestamp::MAX,
-        authenticated: None,
+        ..User::named("https://issuer.example", name)
     }
 }
 

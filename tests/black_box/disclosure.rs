@@ -39,6 +39,10 @@ fn write(folder: &str) -> Value {
     json!({ "path": format!("/srv/work/{folder}/x"), "content": "x", "create": true })
 }
 
+fn viewer(stack: &Stack, agent: &str) -> Caller {
+    Caller::new(stack, &person("vera", &["mcp-viewer"], &[]), agent, "workbench")
+}
+
 /// A denial's error, without what differs between any two.
 fn error(reply: &Reply) -> Value {
     let mut error = reply.message()["error"].clone();
@@ -55,12 +59,7 @@ fn a_client_that_is_told_what_to_change_comes_through_with_it() {
     run(async {
         let name = "disclosure-conditions";
         let stack = disclosing("conditions").await;
-        let vera = Caller::new(
-            &stack,
-            &person("vera", &["mcp-viewer"], &[]),
-            TRUSTED,
-            "workbench",
-        );
+        let vera = viewer(&stack, TRUSTED);
         let reply = vera.call("fs_write", &write("elsewhere")).await;
         reply.assert_denied(200, "no_permit");
         let told = r#"path is "/srv/work/elsewhere/x", "/srv/work/notes/*" is needed"#;
@@ -82,12 +81,7 @@ fn a_client_that_is_told_what_to_change_comes_through_with_it() {
             assert_eq!(error(&reply), error(&unknown), "{tool}");
         }
         // Nor is anything told where the agent is who may not.
-        let crawler = Caller::new(
-            &stack,
-            &person("vera", &["mcp-viewer"], &[]),
-            UNTRUSTED,
-            "workbench",
-        );
+        let crawler = viewer(&stack, UNTRUSTED);
         let reply = crawler.call("fs_write", &write("elsewhere")).await;
         assert_eq!(error(&reply), error(&unknown));
 
@@ -133,12 +127,7 @@ fn lower_levels_tell_nothing_of_conditions() {
     run(async {
         for level in ["minimal", "reasons"] {
             let stack = disclosing(level).await;
-            let vera = Caller::new(
-                &stack,
-                &person("vera", &["mcp-viewer"], &[]),
-                TRUSTED,
-                "workbench",
-            );
+            let vera = viewer(&stack, TRUSTED);
             let reply = vera.call("fs_write", &write("elsewhere")).await;
             reply.assert_denied(200, "no_permit");
             let unknown = vera.call("no_such_tool", &json!({})).await;

@@ -182,7 +182,11 @@ fn claims_are_written_once_for_a_user_and_anew_for_another_like_them() {
     let redactor = Redactor::new(&AuditSettings::default()).unwrap();
     let user = |role: &str| {
         let claims = serde_json::json!({ "roles": [role] });
-        (Arc::new(person(role)), claims)
+        let somebody = User {
+            roles: vec![role.to_owned()],
+            ..User::named("https://idp", "ada")
+        };
+        (Arc::new(somebody), claims)
     };
     let (ada, of_ada) = user("admin");
     let first = redactor.claims(&ada).unwrap();
@@ -205,23 +209,4 @@ fn claims_are_written_once_for_a_user_and_anew_for_another_like_them() {
         ..AuditSettings::default()
     };
     assert!(Redactor::new(&none).unwrap().claims(&ada).is_none());
-}
-
-fn person(role: &str) -> User {
-    User {
-        issuer: "https://idp".to_owned(),
-        subject: "42".to_owned(),
-        username: "ada".to_owned(),
-        email: None,
-        roles: vec![role.to_owned()],
-        groups: Vec::new(),
-        tenants: Vec::new(),
-        scopes: Vec::new(),
-        acr: None,
-        client_id: None,
-        token_id: None,
-        login_session: None,
-        expires: jiff::Timestamp::MAX,
-        authenticated: None,
-    }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{Flip, Said, Side};
 use crate::inventory::changes::Fate;
 use crate::inventory::{Problem, Server};
-use crate::policy::Expected;
+use crate::policy::{Expected, Question};
 
 /// What the tests' cases come to in one directory and in the other.
 #[derive(Debug, Default, Serialize)]
@@ -170,8 +170,8 @@ fn tests(old: &BTreeMap<Asked, Answered>, new: &BTreeMap<Asked, Answered>) -> Ve
 }
 
 /// All that a question says, as a text: two cases are the same only if nothing tells them apart.
-fn whole(question: &crate::policy::Question<'_>) -> String {
-    let crate::policy::Question {
+fn whole(question: &Question<'_>) -> String {
+    let Question {
         server,
         call,
         caller,
@@ -190,7 +190,7 @@ fn whole(question: &crate::policy::Question<'_>) -> String {
 fn asked(
     side: Side<'_>,
     servers: &[Server],
-    both: impl Fn(Said, &crate::policy::Question<'_>) -> (Said, Said),
+    both: impl Fn(Said, &Question<'_>) -> (Said, Said),
 ) -> Result<(BTreeMap<Asked, Answered>, usize), Vec<Problem>> {
     let mut said = Vec::new();
     let report = side

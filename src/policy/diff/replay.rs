@@ -137,16 +137,10 @@ impl Replay {
     }
 
     fn flip(&mut self, flip: Flip, id: &str) {
-        let told = |flip: &Flip| {
-            (
-                flip.key.clone(),
-                flip.who.clone(),
-                flip.what.clone(),
-                flip.opens(),
-            )
-        };
-        let of_flip = told(&flip);
-        let same = |group: &&mut Group| told(&group.flip) == of_flip;
+        fn told(flip: &Flip) -> (&str, &str, &str, bool) {
+            (&flip.key, &flip.who, &flip.what, flip.opens())
+        }
+        let same = |group: &&mut Group| told(&group.flip) == told(&flip);
         match self.flips.iter_mut().find(same) {
             Some(group) => group.calls = group.calls.saturating_add(1),
             None => self.flips.push(Group {

@@ -30,7 +30,7 @@ impl Side {
     /// # Errors
     /// It may be either: whoever adds a folder `main` to a repository must not choose what a change is compared with.
     pub(super) fn of(text: &str, other: &str) -> miette::Result<Self> {
-        Self::seen_from(Path::new("."), text, other)
+        Self::seen_from(Path::new(""), text, other)
     }
 
     pub(super) fn seen_from(top: &Path, text: &str, other: &str) -> miette::Result<Self> {
@@ -42,11 +42,7 @@ impl Side {
                     "`{text}` is a folder and a git revision"
                 ));
             }
-            return Ok(Self::Directory(if top == Path::new(".") {
-                text.into()
-            } else {
-                here
-            }));
+            return Ok(Self::Directory(here));
         }
         if text.contains(':') {
             return Ok(Self::Revision {
@@ -109,10 +105,16 @@ struct Blob {
 }
 
 impl Git<'_> {
+    /// What git is to look up by this name.
+    fn resolving(&self, name: &str) -> Command {
+        let mut command = self.command(&["rev-parse", "--verify", "--quiet", "--end-of-options"]);
+        command.arg(name);
+        command
+    }
+
     /// Whether there is a revision of this name; without git or a repository there is none.
     fn has(&self, name: &str) -> miette::Result<bool> {
-        let mut command = self.command(&["rev-parse", "--verify", "--quiet", "--end-of-options"]);
-        match command.arg(name).output() {
+        match self.resolving(name).output() {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
             output => Ok(output.into_diagnostic()?.status.success()),
         }
@@ -158,8 +160,7 @@ impl Git<'_> {
 
     /// The id of a tree.
     fn tree(&self, name: &str) -> miette::Result<String> {
-        let mut command = self.command(&["rev-parse", "--verify", "--quiet", "--end-of-options"]);
-        let found = output(command.arg(name))?;
+        let found = output(&mut self.resolving(name))?;
         let id = found.as_deref().map(str::trim).unwrap_or_default().to_owned();
         let kind = match id.as_str() {
             "" => None,
