@@ -154,7 +154,8 @@ pub struct Answer {
 /// Whatever answers an [`Exchange`]: the pipeline, or a test's own. A wire knows no more than this.
 pub trait Decider: Send + Sync + 'static {
     /// Answers before `exchange.deadline`, whatever happens. Dropping the future means that the gateway gave up.
-    fn answer(&self, exchange: Exchange) -> impl Future<Output = Reply> + Send;
+    /// The exchange is boxed: a future that holds it is moved as often as it is handed on.
+    fn answer(&self, exchange: Box<Exchange>) -> impl Future<Output = Reply> + Send;
 
     /// Told when a wire denied a question that never got here, or whose reply could not be sent: to be counted and
     /// recorded. `reason` is the wire's own code, `decision_id` that of the decision whose reply wasn't sent. Not told

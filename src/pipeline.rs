@@ -60,7 +60,7 @@ enum Outcome {
 }
 
 impl Decider for Pipeline {
-    async fn answer(&self, exchange: Exchange) -> Reply {
+    async fn answer(&self, exchange: Box<Exchange>) -> Reply {
         let _in_flight = self.metrics.in_flight();
         let deadline = exchange.deadline;
         // Nothing that can't be recorded is decided; that it was not is counted and logged.
@@ -69,7 +69,7 @@ impl Decider for Pipeline {
             Err(error) => {
                 tracing::warn!(%error, "a request is denied because its decision could not be recorded");
                 let unrecorded = Denial::Unavailable(Reason::AuditUnavailable);
-                let case = Case::open(self, exchange, None);
+                let mut case = Case::open(self, exchange, None);
                 return case.close(Outcome::Decided(unrecorded.into())).await;
             }
         };

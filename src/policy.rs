@@ -30,6 +30,7 @@ mod lint;
 mod load;
 pub mod matrix;
 mod part;
+mod peers;
 pub mod question;
 mod reach;
 mod reaching;
@@ -47,6 +48,7 @@ mod strays;
 mod suite;
 mod table;
 mod target;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod trace;

@@ -103,7 +103,7 @@ impl House {
     async fn ask(&self, role: &str, agent: &str, body: &Value) -> Reply {
         let token = self.token("alice", role);
         self.pipeline
-            .answer(Self::exchange(Some(&token), agent, body))
+            .answer(Box::new(Self::exchange(Some(&token), agent, body)))
             .await
     }
 
@@ -206,7 +206,7 @@ async fn a_remembered_decision_is_of_no_use_to_a_token_that_expired_or_was_revok
         let body = call("db_read", &json!({"sql": "select 1", "limit": 100}));
         let mut exchange = House::exchange(Some(&token), TRUSTED, &body);
         exchange.received = now + Duration::from_secs(seconds);
-        house.pipeline.answer(exchange).await
+        house.pipeline.answer(Box::new(exchange)).await
     };
     let looked = || {
         let lookups = house.pipeline.policies.current().decisions().lookups;
@@ -385,7 +385,7 @@ async fn without_a_token_the_login_begins_whatever_the_body_is() {
     let (told, body) = answer(
         house
             .pipeline
-            .answer(House::exchange(None, TRUSTED, &json!({"method": 1})))
+            .answer(Box::new(House::exchange(None, TRUSTED, &json!({"method": 1}))))
             .await,
     );
     assert_eq!(told.status, 401);
@@ -405,7 +405,7 @@ async fn a_body_that_two_parsers_read_differently_is_refused_with_its_own_reason
     let mut exchange = House::exchange(Some(&token), TRUSTED, &Value::Null);
     exchange.body =
         Body::Whole(r#"{"jsonrpc":"2.0","id":1,"method":"ping","\u006dethod":"tools/list"}"#.into());
-    let (told, body) = answer(house.pipeline.answer(exchange).await);
+    let (told, body) = answer(house.pipeline.answer(Box::new(exchange)).await);
     assert_eq!(
         (
             told.status,
@@ -427,7 +427,7 @@ async fn a_foreign_origin_is_refused_and_a_listed_one_is_not() {
     ] {
         let mut exchange = House::exchange(Some(&token), TRUSTED, &call("fs_read", &json!({"path": "a"})));
         exchange.headers.push("origin", origin);
-        let reply = house.pipeline.answer(exchange).await;
+        let reply = house.pipeline.answer(Box::new(exchange)).await;
         assert_eq!(matches!(reply, Reply::Forward(_)), allowed, "{origin}: {reply:?}");
     }
 }
@@ -439,7 +439,7 @@ async fn the_metadata_is_served_to_anybody_at_this_servers_paths_only() {
     let ask = async |path: &str, method: &str, body: Body| {
         let mut exchange = House::exchange(None, "", &Value::Null);
         (exchange.path, exchange.method, exchange.body) = (path.to_owned(), method.to_owned(), body);
-        answer(house.pipeline.answer(exchange).await)
+        answer(house.pipeline.answer(Box::new(exchange)).await)
     };
     let (told, body) = ask(&format!("{well_known}/workbench/mcp"), "GET", Body::Absent).await;
     assert_eq!(told.status, 200);
@@ -484,7 +484,7 @@ async fn no_server_no_call() {
             .map(|name| ("server".to_owned(), name.to_owned()))
             .into_iter()
             .collect();
-        let (told, body) = answer(house.pipeline.answer(exchange).await);
+        let (told, body) = answer(house.pipeline.answer(Box::new(exchange)).await);
         assert_eq!(
             (told.status, body["error"]["data"]["reason"].as_str()),
             (404, Some(reason))
@@ -518,7 +518,11 @@ async fn recorded_of_a_dropped_call(fate: &Fate) -> Value {
     let gone = async || loop {
         let mut exchange = House::exchange(Some(&token), TRUSTED, &call("fs_read", &json!({"path": "a"})));
         exchange.fate = fate.clone();
-        let waited = tokio::time::timeout(Duration::from_millis(50), house.pipeline.answer(exchange)).await;
+        let waited = tokio::time::timeout(
+            Duration::from_millis(50),
+            house.pipeline.answer(Box::new(exchange)),
+        )
+        .await;
         if waited.is_err() {
             return;
         }

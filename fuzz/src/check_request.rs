@@ -94,7 +94,7 @@ fn proved(exchange: &Exchange) {
 
 fn answer(exchange: Exchange) -> Reply {
     static PIPELINE: LazyLock<Pipeline> = LazyLock::new(pipeline);
-    world::block_on(PIPELINE.answer(exchange))
+    world::block_on(PIPELINE.answer(Box::new(exchange)))
 }
 
 fn pipeline() -> Pipeline {

@@ -58,7 +58,7 @@ pub(super) async fn run(args: Args, terminal: Terminal) -> miette::Result<Outcom
     let pipeline = app::pipeline(&config)
         .await
         .map_err(|error| serve::report(error, terminal))?;
-    let reply = pipeline.answer(exchange).await;
+    let reply = pipeline.answer(Box::new(exchange)).await;
     show(&reply, terminal)?;
     outcome(&reply)
 }

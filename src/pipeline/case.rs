@@ -25,7 +25,7 @@ use super::{Outcome, Pipeline};
 pub(super) struct Case<'p> {
     pub(super) pipeline: &'p Pipeline,
     /// Its deadline is that of the stages once they have begun.
-    pub(super) exchange: Exchange,
+    pub(super) exchange: Box<Exchange>,
     /// Until when it must be recorded.
     deadline: Instant,
     pub(super) decision_id: String,
@@ -54,7 +54,7 @@ pub(super) struct Marks {
 }
 
 impl<'p> Case<'p> {
-    pub(super) fn open(pipeline: &'p Pipeline, exchange: Exchange, slot: Option<Slot>) -> Self {
+    pub(super) fn open(pipeline: &'p Pipeline, exchange: Box<Exchange>, slot: Option<Slot>) -> Self {
         let decision_id = record::decision_id(exchange.received);
         exchange.fate.decided_as(&decision_id);
         let trace = TraceContext::extract(&exchange.headers);
@@ -112,11 +112,11 @@ impl<'p> Case<'p> {
 
     /// Records the outcome, then tells it: nothing is recorded that can't be told, and nothing told that isn't recorded,
     /// where the settings say so on disk.
-    pub(super) async fn close(mut self, mut outcome: Outcome) -> Reply {
+    pub(super) async fn close(&mut self, mut outcome: Outcome) -> Reply {
         let mut reply = self.reply(&outcome);
         let ending = self.ending(&outcome);
         if let Some(slot) = self.slot.take() {
-            let receipt = slot.commit(&record::of(&self, ending));
+            let receipt = slot.commit(&record::of(self, ending));
             let receipt = self.receipt.insert(receipt);
             if let Err(error) = receipt.durable(self.deadline).await {
                 tracing::warn!(%error, "a request is denied because its decision could not be recorded");

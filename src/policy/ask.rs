@@ -11,6 +11,7 @@ use super::decisions::{DecisionStatus, Decisions, Lookups};
 use super::entities::{BuildError, Fixed, StepUp, build, uid};
 use super::evaluate::Engine;
 use super::kept::Kept;
+use super::peers::Peers;
 use super::settings::DecisionCache;
 use super::standing::{Standing, Standings, Standpoint};
 use super::target::{MAX_LISTENED, Target};
@@ -25,6 +26,7 @@ pub struct PolicySet {
     pub(super) fixed: Fixed,
     pub(super) inventory: Inventory,
     pub(super) standings: Standings,
+    pub(super) peers: Peers,
     pub(super) decisions: Decisions,
     pub(super) version: String,
     pub(super) warnings: Vec<Problem>,
@@ -254,7 +256,13 @@ impl PolicySet {
             .map(|converted| (converted.record, converted.omitted))
             .unzip();
         Ok(Posed {
-            context: context(question, &self.fixed, arguments, standing.needs)?,
+            context: context(
+                question,
+                standing.user.as_deref(),
+                &self.fixed,
+                arguments,
+                standing.needs,
+            )?,
             entities: self.with_session(question, target, standing)?,
             omitted: omitted.unwrap_or_default(),
         })

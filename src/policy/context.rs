@@ -5,7 +5,7 @@ use cedar_policy::{Context, EntityUid, RestrictedExpression};
 use super::Question;
 use super::entities::{BuildError, Fixed, build, datetime, uid};
 use super::reads::Reads;
-use crate::identity::Acting;
+use crate::identity::{Acting, User};
 
 /// Which parts of the context policies read: what none of them reads is not said.
 ///
@@ -73,9 +73,10 @@ impl Needs {
     }
 }
 
-/// Builds the context of a question. `arguments` for tools only.
+/// Builds the context of a question that such a user asks. `arguments` for tools only.
 pub(super) fn context(
     question: &Question<'_>,
+    user: Option<&User>,
     fixed: &Fixed,
     arguments: Option<RestrictedExpression>,
     needs: Needs,
@@ -86,7 +87,7 @@ pub(super) fn context(
     if needs.version || needs.address {
         say("request", request(question, needs)?);
     }
-    if let Some(user) = question.caller.user.as_ref().filter(|_| needs.user) {
+    if let Some(user) = user.filter(|_| needs.user) {
         say("user", entity(fixed.user_uid(user)));
     }
     if let Some(workload) = question.caller.workload.as_ref().filter(|_| needs.workload) {

@@ -138,6 +138,11 @@ impl Fixed {
         Ok(fixed)
     }
 
+    /// The stores of all actions, by their names.
+    pub(super) const fn stores(&self) -> &HashMap<String, Entities> {
+        &self.stores
+    }
+
     /// The store of an action, without principals and without resources other than its tool.
     pub(super) fn store(&self, action: &str) -> Option<&Entities> {
         self.stores.get(action)

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use cedar_policy::{Context, Effect, Entities, EntityUid, Request};
 
 use super::conditions::Value;
-use super::entities::StepUp;
 use super::scope::{Actions, Part, Scope};
 use super::target::Target;
 use super::trace::{Applied, Looked, Met, OfPrincipal, Trace};
@@ -138,7 +137,7 @@ impl PolicySet {
     fn beside(&self, question: &Question<'_>, targets: &[Target<'_>]) -> Result<Vec<Beside>, AskError> {
         let mut found = Vec::new();
         for target in targets {
-            let standing = self.standing(question, target, &StepUp::default())?;
+            let standing = self.own_standing(question, target)?;
             for standpoint in &standing.principals {
                 let request = self.request(&standpoint.uid, target, Context::empty())?;
                 let permits = self.engine.rules();

@@ -15,6 +15,7 @@ use super::declared::Declared;
 use super::entities::{Fixed, ToolEntity};
 use super::evaluate::Engine;
 use super::kept::Kept;
+use super::peers::Peers;
 use super::rules::Rules;
 use super::schema::join;
 use super::standing;
@@ -72,10 +73,12 @@ fn load_with(files: &Files, servers: &[Server], kept: &mut Kept) -> Result<Polic
         .collect();
     let fixed = fixed(&schema, &declared, &named, &inventory).map_err(|error| internal(&error))?;
     let engine = Engine::new(rules.all);
+    let peers = Peers::new(&fixed.types, engine.rules(), fixed.stores(), &declared.entities);
     warnings.extend(crowd::check(&engine, &fixed, &inventory, &rules.places));
     Ok(PolicySet {
         engine,
         standings: standing::none(),
+        peers,
         decisions: Decisions::default(),
         fixed,
         inventory,

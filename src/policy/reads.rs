@@ -1,4 +1,4 @@
-//! What a policy reads of the context, and which entities and literals its conditions name.
+//! What a policy reads of the context and of users, and which entities and literals its conditions name.
 //!
 //! In: a policy's syntax tree. Out: [`Reads`], the places below `context` whose value can change what the policy says. `has` counts as
 //! reading; whoever uses a whole record reads all of it; what can't be analysed reads everything.
@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 
 use cedar_policy::pst::{BinaryOp, Clause, Expr, Literal, Var};
 use cedar_policy::{EntityUid, Policy, Template};
+
+use super::telling::Telling;
 
 /// A place below `context`: `["arguments", "path"]`. The empty one is the whole context.
 pub(super) type Place = Vec<String>;
@@ -23,6 +25,8 @@ pub(super) struct Reads {
     pub(super) compared: BTreeSet<(Place, String)>,
     /// Whether its conditions look at the action.
     pub(super) action: bool,
+    /// By what its conditions can tell users apart.
+    pub(super) users: Telling,
     /// Whether the conditions could be analysed.
     pub(super) analysed: bool,
 }
@@ -93,18 +97,24 @@ impl Reads {
     fn everything(&mut self) {
         self.analysed = false;
         self.action = true;
+        self.users.identity = true;
         self.places.insert(Place::new());
     }
 
     fn walk(&mut self, expr: &Expr) {
         if let Some(place) = place(expr) {
+            self.user_in_context(expr, &place);
             self.places.insert(place);
             return;
         }
         match expr {
             Expr::Literal(Literal::EntityUID(uid)) => self.name(uid, true),
             Expr::Var(Var::Action) => self.action = true,
+            // As a value: compared, or on its way to be.
+            Expr::Var(Var::Principal) => self.users.identity = true,
             Expr::Literal(_) | Expr::Var(_) => {}
+            Expr::GetAttr { expr, attr } if is_principal(expr) => self.users.read(attr),
+            Expr::HasAttr { expr, attrs } if is_principal(expr) => self.users.read(attrs.first()),
             Expr::UnaryOp { expr, .. }
             | Expr::GetAttr { expr, .. }
             | Expr::HasAttr { expr, .. }
@@ -113,7 +123,7 @@ impl Reads {
                 self.comparison(*op, left, right);
                 match op {
                     BinaryOp::In => {
-                        self.walk(left);
+                        self.walk_member(left);
                         self.walk_named(right);
                     }
                     BinaryOp::Eq | BinaryOp::NotEq => {
@@ -127,7 +137,7 @@ impl Reads {
                 }
             }
             Expr::Is { expr, in_expr, .. } => {
-                self.walk(expr);
+                self.walk_member(expr);
                 if let Some(within) = in_expr {
                     self.walk_named(within);
                 }
@@ -143,6 +153,28 @@ impl Reads {
             Expr::Record(members) => members.values().for_each(|part| self.walk(part)),
             // Slots, unknowns, and whatever a later Cedar adds.
             _ => self.everything(),
+        }
+    }
+
+    /// Walks what is asked whether it is of a type or in something: peers are in the same.
+    fn walk_member(&mut self, expr: &Expr) {
+        match place(expr) {
+            Some(place) if is_user(&place) => drop(self.places.insert(place)),
+            _ if is_principal(expr) => {}
+            _ => self.walk(expr),
+        }
+    }
+
+    /// What is read of the user by way of the context.
+    fn user_in_context(&mut self, expr: &Expr, place: &[String]) {
+        match place {
+            // That there is one.
+            [_] if is_user(place) && matches!(expr, Expr::HasAttr { .. }) => {}
+            [user, attribute, ..] if user == USER => self.users.read(attribute),
+            // As a value, by itself or in the whole context.
+            [] => self.users.identity = true,
+            _ if is_user(place) => self.users.identity = true,
+            _ => {}
         }
     }
 
@@ -185,6 +217,17 @@ impl Reads {
             }
         }
     }
+}
+
+/// The name of the user in the context.
+const USER: &str = "user";
+
+fn is_user(place: &[String]) -> bool {
+    matches!(place, [user] if user == USER)
+}
+
+const fn is_principal(expr: &Expr) -> bool {
+    matches!(expr, Expr::Var(Var::Principal))
 }
 
 /// The texts that an expression is, or is a set of.

@@ -1,5 +1,5 @@
-//! Where a caller stands before a thing: its entities, and the policies that can apply. Made once for a token, a workload
-//! and a tool, and remembered as long as the set of policies rules. Before a thing whose name is the client's (a resource, a prompt, a session) likewise,
+//! Where a caller stands before a thing: its entities, and the policies that can apply. Made once for a user and all
+//! [peers](super::peers), a workload and a tool, and remembered as long as the set of policies rules. Before a thing whose name is the client's (a resource, a prompt, a session) likewise,
 //! if the name is short, in a room of its own.
 
 use std::hash::{Hash, Hasher};
@@ -12,6 +12,7 @@ use super::context::Needs;
 use super::decisions::Memory;
 use super::entities::{StepUp, build, uid};
 use super::evaluate::Candidates;
+use super::peers::{Owner, Whose};
 use super::target::Target;
 use super::verdict::Principal;
 use super::{AskError, BuildError, PolicySet, Question};
@@ -32,6 +33,14 @@ pub(super) struct Standings {
     named: Known,
 }
 
+#[cfg(test)]
+impl Standings {
+    /// How many are remembered.
+    pub(super) fn len(&self) -> usize {
+        self.ours.len().saturating_add(self.named.len())
+    }
+}
+
 type Known = Cache<Key, Arc<Standing>, InKilobytes>;
 
 /// Where the principals of one caller stand before one thing.
@@ -46,9 +55,9 @@ pub(super) struct Standing {
     pub(super) arguments: Selection,
     /// What is remembered of the verdicts.
     pub(super) memory: Memory,
-    /// Kept, because the key holds its address: no other user can have it meanwhile.
-    user: Option<Arc<User>>,
-    /// Likewise.
+    /// Whose entity is among them: that of the caller, or of a peer.
+    pub(super) user: Option<Arc<User>>,
+    /// Kept, because the key holds its address: no other actor can have it meanwhile.
     actor: Option<Arc<Actor>>,
 }
 
@@ -60,10 +69,10 @@ pub(super) struct Standpoint {
     pub(super) candidates: Arc<Candidates>,
 }
 
-/// Whose a standing is. A user and an actor are known by their places in memory: one for each verified token.
-#[derive(Debug, PartialEq, Eq, Hash)]
+/// Whose a standing is. An actor is known by the place in memory: one for each verified token.
+#[derive(Debug)]
 pub(super) struct Key {
-    user: usize,
+    user: Owner,
     /// And whether the server asks about them.
     actor: (usize, bool),
     workload: String,
@@ -75,7 +84,7 @@ pub(super) struct Key {
 
 /// A [`Key`] that owns nothing, to look it up with.
 struct Wanted<'a> {
-    user: usize,
+    user: Whose<'a>,
     actor: (usize, bool),
     workload: &'a str,
     server: &'a str,
@@ -99,7 +108,8 @@ impl PolicySet {
         if !short || *step != StepUp::default() {
             return Ok(Arc::new(self.stand(question, target, step)?));
         }
-        let wanted = Wanted::of(question, target);
+        let whose = self.peers.whose(question.caller.user.as_ref(), &target.action);
+        let wanted = Wanted::of(whose, question, target);
         if let Some(known) = known.get(&wanted) {
             return Ok(known);
         }
@@ -108,6 +118,15 @@ impl PolicySet {
         let standing = Arc::new(standing);
         known.insert(wanted.owned(), Arc::clone(&standing));
         Ok(standing)
+    }
+
+    /// Where this very caller stands, apart from all peers: for what is told of the user by name. Not remembered.
+    pub(super) fn own_standing(
+        &self,
+        question: &Question<'_>,
+        target: &Target<'_>,
+    ) -> Result<Standing, AskError> {
+        self.stand(question, target, &StepUp::default())
     }
 
     fn stand(
@@ -222,10 +241,10 @@ fn name_of<'a>(target: &'a Target<'_>) -> &'a str {
 }
 
 impl<'a> Wanted<'a> {
-    fn of(question: &Question<'a>, target: &'a Target<'_>) -> Self {
+    fn of(user: Whose<'a>, question: &Question<'a>, target: &'a Target<'_>) -> Self {
         let caller = question.caller;
         Self {
-            user: caller.user.as_ref().map_or(0, |user| Arc::as_ptr(user).addr()),
+            user,
             actor: (
                 caller.actor.as_ref().map_or(0, |actor| Arc::as_ptr(actor).addr()),
                 caller.asked_actor(question.server).is_some(),
@@ -239,7 +258,7 @@ impl<'a> Wanted<'a> {
 
     fn owned(&self) -> Key {
         Key {
-            user: self.user,
+            user: self.user.into(),
             actor: self.actor,
             workload: self.workload.to_owned(),
             server: self.server.to_owned(),
@@ -249,7 +268,7 @@ impl<'a> Wanted<'a> {
     }
 
     /// As the members of a [`Key`], in their order.
-    const fn members(&self) -> (usize, (usize, bool), &str, &str, &str, Option<&EntityUid>) {
+    const fn members(&self) -> (Whose<'_>, (usize, bool), &str, &str, &str, Option<&EntityUid>) {
         (
             self.user,
             self.actor,
@@ -270,15 +289,35 @@ impl Hash for Wanted<'_> {
 
 impl quick_cache::Equivalent<Key> for Wanted<'_> {
     fn equivalent(&self, key: &Key) -> bool {
-        let Key {
+        self.members() == key.members()
+    }
+}
+
+impl Key {
+    fn members(&self) -> (Whose<'_>, (usize, bool), &str, &str, &str, Option<&EntityUid>) {
+        let Self {
             user,
             actor,
             workload,
             server,
             action,
             named,
-        } = key;
-        self.members() == (*user, *actor, &**workload, &**server, &**action, named.as_ref())
+        } = self;
+        (user.into(), *actor, workload, server, action, named.as_ref())
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.members() == other.members()
+    }
+}
+
+impl Eq for Key {}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.members().hash(state);
     }
 }
 

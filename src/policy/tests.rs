@@ -11,6 +11,7 @@ mod hostile;
 mod linking;
 mod loading;
 mod many;
+mod peering;
 mod plain;
 mod reloading;
 mod remembering;
@@ -24,7 +25,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::identity::{Caller, User, Workload};
-use crate::inventory::{Files, Problem};
+use crate::inventory::{Files, Inventory, Problem};
 use crate::mcp::call::Reference;
 use crate::mcp::{Call, Id, Operation, Version, json};
 use crate::spiffe::SpiffeId;

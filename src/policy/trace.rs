@@ -149,7 +149,7 @@ impl PolicySet {
     }
 
     fn trace_target(&self, question: &Question<'_>, target: &Target<'_>) -> Result<OfTarget, AskError> {
-        let standing = self.standing(question, target, &StepUp::default())?;
+        let standing = self.own_standing(question, target)?;
         let posed = self.pose(question, target, &standing)?;
         let mut principals = Vec::with_capacity(standing.principals.len());
         for standpoint in &standing.principals {

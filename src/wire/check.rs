@@ -16,9 +16,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http::{Request, Response};
 use prost::Message as _;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 use tonic::Status;
 use tonic::body::Body;
 
@@ -101,8 +102,8 @@ impl<D: Decider> tower::Service<Request<Body>> for Service<D> {
         let check = Arc::clone(&self.0);
         Box::pin(async move {
             // Reading the message, too, may end this request alone and no other of its connection.
-            let served = caught(check.serve(request)).await;
-            let served = served.unwrap_or_else(|Panicked| Err(Status::internal("panicked")));
+            let served = AssertUnwindSafe(check.serve(request)).catch_unwind().await;
+            let served = served.unwrap_or_else(|_panic| Err(Status::internal("panicked")));
             Ok(served.unwrap_or_else(Status::into_http))
         })
     }
@@ -111,6 +112,11 @@ impl<D: Decider> tower::Service<Request<Body>> for Service<D> {
 /// What comes of a request to the service: an answer or a gRPC error, which the [`Guard`] replaces.
 pub type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
+// The future of a check is made, moved and kept for each of them, so it is kept small. What is large (a message, an exchange)
+// is used up before the next `await` or lies in a box; and no future is handed to an `async fn`, which would have room for it twice.
+//
+// Unwind safety: after a panic a future is not polled again, and a decider shares state between requests only behind types that
+// stay whole (no lock is held across an await). It is no task of its own: dropping the request must drop the decision with it.
 impl<D: Decider> Check<D> {
     async fn serve(&self, request: Request<Body>) -> Result<Response<Body>, Status> {
         let (mut parts, body) = request.into_parts();
@@ -118,35 +124,30 @@ impl<D: Decider> Check<D> {
         let arrival = arrival.unwrap_or_else(Arrival::without_timeout);
         let asking = parts.extensions.remove::<Asking>().unwrap_or_default();
         let message = unary::message(&parts.headers, body, self.max_message_bytes).await?;
-        let check = message::Check::decode(&*message).map_err(|error| Status::internal(error.to_string()))?;
-        drop((parts, message));
-        Ok(unary::response(self.answer(check, &asking.0, arrival).await))
-    }
-
-    async fn answer(&self, check: message::Check, gateway: &Gateway, arrival: Arrival) -> Bytes {
+        drop(parts);
         let deadlines = self.budget.deadlines(arrival.timeout, arrival.started);
         let fate = Fate::default();
         let frame = request::Frame {
-            gateway: gateway.clone(),
+            gateway: Gateway::clone(&asking.0),
             received: arrival.received,
             started: arrival.started,
             deadline: deadlines.decide_by,
             fate: fate.clone(),
         };
-        let answer = {
-            let deciding = async { self.decide(request::exchange(check, frame)?).await };
-            let mut deciding = pin!(caught(deciding));
-            match timeout_at(Instant::from_std(deadlines.give_up), deciding.as_mut()).await {
-                Ok(Ok(answer)) => answer,
-                Ok(Err(Panicked)) => Err(Failure::Panicked),
-                Err(_) => {
-                    // Before the decider's work is dropped, which is when it records the end of it.
-                    fate.overrule(Failure::DeadlinePassed.reason());
-                    Err(Failure::DeadlinePassed)
-                }
+        let answer = match read(&message, frame)? {
+            Ok(exchange) => {
+                let answer = self.decider.answer(exchange);
+                let answer = answer.map(|reply| response::frame_of(reply).map_err(Failure::UnfitReply));
+                let mut answer = pin!(AssertUnwindSafe(answer).catch_unwind());
+                let told = timeout_at(deadlines.give_up.into(), answer.as_mut()).await;
+                // Before the decider's work is dropped, which is when it records the end of it.
+                told.unwrap_or_else(|_elapsed| Ok(Err(late(&fate))))
+                    .unwrap_or(Err(Failure::Panicked))
             }
+            Err(failure) => Err(failure),
         };
-        answer.unwrap_or_else(|failure| self.deny(failure, gateway, &fate))
+        let answer = answer.unwrap_or_else(|failure| self.deny(failure, &asking.0, &fate));
+        Ok(unary::response(answer))
     }
 
     fn deny(&self, failure: Failure, gateway: &Gateway, fate: &Fate) -> Bytes {
@@ -158,28 +159,36 @@ impl<D: Decider> Check<D> {
         }
         response::framed(&response::of_failure(failure, fate.decision_id()))
     }
-
-    async fn decide(&self, exchange: Exchange) -> Result<Bytes, Failure> {
-        let reply = self.decider.answer(exchange).await;
-        response::frame_of(reply).map_err(Failure::UnfitReply)
-    }
 }
 
-/// The future panicked; its panic was already reported by the panic hook.
-struct Panicked;
+fn late(fate: &Fate) -> Failure {
+    fate.overrule(Failure::DeadlinePassed.reason());
+    Failure::DeadlinePassed
+}
 
-/// Runs a future so that its panic ends this request and nothing else. Not a task of its own: dropping the
-/// request must drop the decision with it.
-async fn caught<F: Future>(future: F) -> Result<F::Output, Panicked> {
-    let mut future = pin!(future);
-    // Unwind safety: after a panic the future is not polled again, and a decider shares state between requests
-    // only behind types that stay whole (no lock is held across an await).
-    std::future::poll_fn(move |context| {
-        match panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
-            Err(_) => Poll::Ready(Err(Panicked)),
-        }
-    })
-    .await
+/// The question in a message.
+///
+/// # Errors
+/// [`Status`] if the message isn't a `CheckRequest`, [`Failure`] if nobody can decide on what it says.
+fn read(message: &[u8], frame: request::Frame) -> Result<Result<Box<Exchange>, Failure>, Status> {
+    let check = message::Check::decode(message).map_err(|error| Status::internal(error.to_string()))?;
+    let read = panic::catch_unwind(AssertUnwindSafe(|| request::exchange(check, frame).map(Box::new)));
+    Ok(read.unwrap_or(Err(Failure::Panicked)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::Pipeline;
+
+    /// How many bytes what a function returns takes.
+    fn size_of_output<A, B, F>(_: impl FnOnce(A, B) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn the_future_of_a_check_is_small() {
+        let size = size_of_output(|check: &'static Check<Pipeline>, request| check.serve(request));
+        assert!(size <= 3 * 1024, "{size} bytes are moved about for each check");
+    }
 }

@@ -7,7 +7,6 @@
 use cedar_policy::{Effect, Entities, Request};
 
 use crate::policy::conditions::{Conditions, Said};
-use crate::policy::entities::StepUp;
 use crate::policy::evaluate::Rule;
 use crate::policy::standing::Standpoint;
 use crate::policy::verdict::{Outcome, Verdict};
@@ -41,7 +40,7 @@ impl PolicySet {
         let [target] = targets.as_slice() else {
             return None;
         };
-        let standing = self.standing(question, target, &StepUp::default()).ok()?;
+        let standing = self.own_standing(question, target).ok()?;
         let posed = self.pose(question, target, &standing).ok()?;
         let mut each = Vec::new();
         for (standpoint, verdict) in standing.principals.iter().zip(verdicts) {

@@ -66,7 +66,7 @@ impl PolicySet {
             _ => self.targets(question)?,
         };
         for target in &targets {
-            let standing = self.standing(question, target, &StepUp::default())?;
+            let standing = self.own_standing(question, target)?;
             let candidates = standing
                 .principals
                 .iter()

@@ -249,7 +249,7 @@ pub(super) fn said(verdict: &Verdict) -> Said {
 }
 
 /// The same questions to plain Cedar, with everything in the context.
-fn plain(set: &PolicySet, question: &Question<'_>) -> Vec<Said> {
+pub(super) fn plain(set: &PolicySet, question: &Question<'_>) -> Vec<Said> {
     let Operation::ToolsCall { tool, arguments } = &question.call.operation else {
         panic!("a call of a tool")
     };
@@ -275,7 +275,14 @@ fn plain(set: &PolicySet, question: &Question<'_>) -> Vec<Said> {
         .chain(actor)
         .map(|principal| {
             let arguments = Some(tool.to_cedar(arguments).record);
-            let context = context(question, &set.fixed, arguments, Needs::EVERYTHING).unwrap();
+            let context = context(
+                question,
+                caller.user.as_deref(),
+                &set.fixed,
+                arguments,
+                Needs::EVERYTHING,
+            )
+            .unwrap();
             let target = set.call_of(tool);
             let request = set.request(&principal, &target, context).unwrap();
             one(set, &request, &everything)

@@ -136,7 +136,14 @@ fn request(
 ) -> Request {
     let types = &set.fixed.types;
     let arguments = cedar_policy::RestrictedExpression::new_record([]).unwrap();
-    let context = context(question, &set.fixed, Some(arguments), Needs::EVERYTHING).unwrap();
+    let context = context(
+        question,
+        question.caller.user.as_deref(),
+        &set.fixed,
+        Some(arguments),
+        Needs::EVERYTHING,
+    )
+    .unwrap();
     Request::new(
         principal,
         uid(&types.action, action),

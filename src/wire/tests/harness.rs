@@ -53,9 +53,9 @@ impl Scripted {
 }
 
 impl Decider for Scripted {
-    async fn answer(&self, exchange: Exchange) -> Reply {
+    async fn answer(&self, exchange: Box<Exchange>) -> Reply {
         let path = exchange.path.clone();
-        self.seen.lock().unwrap().push(exchange);
+        self.seen.lock().unwrap().push(*exchange);
         self.entered.notify_one();
         match path.as_str() {
             "/panic" => panic!("as the path says"),

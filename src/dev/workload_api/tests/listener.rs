@@ -38,7 +38,7 @@ const GATEWAY: &str = "spiffe://own.test/gateway";
 struct Everybody(Mutex<Vec<Vec<String>>>);
 
 impl Decider for Everybody {
-    async fn answer(&self, exchange: Exchange) -> Reply {
+    async fn answer(&self, exchange: Box<Exchange>) -> Reply {
         self.0.lock().unwrap().push(exchange.gateway.certificate_names);
         Reply::Forward(Forward::default())
     }
