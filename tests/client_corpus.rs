@@ -22,7 +22,6 @@ use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 use mcp_authz::clock;
 use mcp_authz::exchange::{Exchange, Fate, Gateway};
 use mcp_authz::mcp::{self, Call, Id, Limits, Message, Operation, Version};
-use mcp_authz::wire::check::message::Check;
 use mcp_authz::wire::check::request::{self, Frame};
 use prost::Message as _;
 use serde_json::{Value, json};
@@ -132,8 +131,7 @@ impl Recorded {
             deadline: clock::instant() + Duration::from_secs(5),
             fate: Fate::default(),
         };
-        let check = Check::decode(&*check.encode_to_vec()).unwrap();
-        request::exchange(check, frame).unwrap()
+        request::exchange(&check.encode_to_vec(), frame).unwrap()
     }
 
     /// The messages of the body, as another parser reads them.

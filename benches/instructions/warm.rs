@@ -24,7 +24,6 @@ use mcp_authz::pipeline::Pipeline;
 use mcp_authz::policy::{DecisionCache, PolicyStore, Question, Settings};
 use mcp_authz::respond::About;
 use mcp_authz::wire;
-use mcp_authz::wire::check::message::Check;
 use mcp_authz::wire::check::request::{self, Frame};
 use mcp_authz::wire::check::{self, Asking};
 use prost::Message as _;
@@ -67,8 +66,7 @@ impl Warm {
         let config = Config::load(Some(&directory.path().join("bench.yaml")), []).unwrap();
         let pipeline = Arc::new(runtime.block_on(app::pipeline(&config)).unwrap());
         let framed = std::fs::read(directory.path().join("check.frame")).unwrap();
-        let message = Check::decode(framed.get(5..).unwrap()).unwrap();
-        let exchange = request::exchange(message, arrival()).unwrap();
+        let exchange = request::exchange(framed.get(5..).unwrap(), arrival()).unwrap();
         let server = Arc::clone(pipeline.routes.find(&exchange).unwrap());
         let identified = pipeline.verifier.identify(&exchange, &server, exchange.received);
         let caller = runtime.block_on(identified).unwrap();

@@ -12,7 +12,6 @@ use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, 
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 use mcp_authz::exchange::{Exchange, Headers};
 use mcp_authz::mcp::header_value;
-use mcp_authz::wire::check::message::Check;
 use mcp_authz::wire::check::request::{self, Frame};
 use prost::Message as _;
 
@@ -125,8 +124,7 @@ fn check_request(
 }
 
 fn exchange(check: &CheckRequest) -> Exchange {
-    let check = Check::decode(&*check.encode_to_vec()).expect("a check reads back");
-    request::exchange(check, frame()).expect("nothing but an HTTP request is in it")
+    request::exchange(&check.encode_to_vec(), frame()).expect("nothing but an HTTP request is in it")
 }
 
 /// What a check doesn't say of itself.

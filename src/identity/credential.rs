@@ -38,9 +38,7 @@ fn from_header(headers: &Headers) -> Result<Option<Credential<'_>>, IdentityErro
         Err(NotSingle::NotText) => return Err(IdentityError::MalformedToken(Malformed::Credentials)),
     };
     // Gateways join repeated fields with a comma, which no token has (RFC 6750 §2.1, RFC 9449 §7.1).
-    let scheme_end = value
-        .find(|char: char| !is_token_char(char))
-        .unwrap_or(value.len());
+    let scheme_end = value.find(|char| !is_token_char(char)).unwrap_or(value.len());
     let (scheme, rest) = value.split_at(scheme_end);
     let scheme = match scheme {
         bearer if bearer.eq_ignore_ascii_case("bearer") => Scheme::Bearer,
@@ -57,8 +55,12 @@ fn from_header(headers: &Headers) -> Result<Option<Credential<'_>>, IdentityErro
 }
 
 /// RFC 9110 §5.6.2, as far as schemes use it.
-fn is_token_char(char: char) -> bool {
-    char.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(char)
+const fn is_token_char(char: char) -> bool {
+    let mark = matches!(
+        char,
+        '!' | '#' | '$' | '%' | '&' | '\'' | '*' | '+' | '-' | '.' | '^' | '_' | '`' | '|' | '~'
+    );
+    mark || char.is_ascii_alphanumeric()
 }
 
 /// RFC 6750 §2.1: `b64token`.

@@ -23,7 +23,10 @@ fn looks_like_ours(name: &str) -> bool {
     let strange = |byte: &u8| !byte.is_ascii_alphanumeric() && *byte != b'-';
     let read = |byte: &u8| if strange(byte) { b'-' } else { *byte };
     let name = name.as_bytes();
-    name.iter().any(strange)
+    // Most names begin with another letter.
+    name.first()
+        .is_some_and(|first| OURS.iter().any(|prefix| prefix.as_bytes().first() == Some(first)))
+        && name.iter().any(strange)
         && OURS.iter().any(|prefix| {
             let beginning = name.iter().take(prefix.len()).map(read);
             beginning.eq(prefix.bytes())

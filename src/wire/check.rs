@@ -1,6 +1,6 @@
 //! Envoy's `envoy.service.auth.v3.Authorization/Check`, over any [`Decider`].
 //!
-//! In comes a `CheckRequest` (read as [`message::Check`]; [`request`] makes an [`Exchange`] of it), out goes a `CheckResponse` (made of the
+//! In comes a `CheckRequest` ([`message`] says what is in it, and [`request`] makes an [`Exchange`] of that), out goes a `CheckResponse` (made of the
 //! [`Reply`] by [`response`]). What a gateway does with a gRPC error, or with silence, is up to its settings
 //! (`failure_mode_allow`). So every failure on this side is a *denied response*: a check without an HTTP request,
 //! a reply that can't be sent, a panic, a deadline about to pass ([`Failure`]); and [`guard`] turns even what
@@ -18,12 +18,11 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{Request, Response};
-use prost::Message as _;
 use tokio::time::timeout_at;
 use tonic::Status;
 use tonic::body::Body;
 
-use crate::exchange::{Decider, Exchange, Fate, Gateway};
+use crate::exchange::{Decider, Fate, Gateway};
 use crate::wire::settings::Settings;
 
 pub use self::deadline::Budget;
@@ -134,7 +133,11 @@ impl<D: Decider> Check<D> {
             deadline: deadlines.decide_by,
             fate: fate.clone(),
         };
-        let answer = match read(&message, frame)? {
+        // A bug in reading it must not end other requests either.
+        let read = panic::catch_unwind(AssertUnwindSafe(|| request::exchange(&message, frame)));
+        let read = read.unwrap_or(Err(Failure::Panicked)).map(Box::new);
+        drop(message);
+        let answer = match read {
             Ok(exchange) => {
                 let answer = self.decider.answer(exchange);
                 let answer = answer.map(|reply| response::frame_of(reply).map_err(Failure::UnfitReply));
@@ -164,16 +167,6 @@ impl<D: Decider> Check<D> {
 fn late(fate: &Fate) -> Failure {
     fate.overrule(Failure::DeadlinePassed.reason());
     Failure::DeadlinePassed
-}
-
-/// The question in a message.
-///
-/// # Errors
-/// [`Status`] if the message isn't a `CheckRequest`, [`Failure`] if nobody can decide on what it says.
-fn read(message: &[u8], frame: request::Frame) -> Result<Result<Box<Exchange>, Failure>, Status> {
-    let check = message::Check::decode(message).map_err(|error| Status::internal(error.to_string()))?;
-    let read = panic::catch_unwind(AssertUnwindSafe(|| request::exchange(check, frame).map(Box::new)));
-    Ok(read.unwrap_or(Err(Failure::Panicked)))
 }
 
 #[cfg(test)]

@@ -5,12 +5,11 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
-use envoy_types::pb::envoy::config::core::v3::{Address, Metadata, address};
-use envoy_types::pb::envoy::service::auth::v3::attribute_context::Peer;
+use envoy_types::pb::envoy::config::core::v3::Metadata;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::message::{Check, Fields, Http};
+use super::message::{self, Asked, Http};
 use super::{Failure, metadata};
 use crate::exchange::{Body, Exchange, Fate, Gateway, Headers, Source};
 
@@ -33,31 +32,34 @@ pub struct Frame {
     pub fate: Fate,
 }
 
-/// Reads a check.
+/// Reads a check out of its bytes.
 ///
 /// # Errors
-/// [`Failure`] if there is no HTTP request in it, or evidence that can't be read: to leave that out would be to
-/// decide on another request than the gateway described.
-pub fn exchange(check: Check, frame: Frame) -> Result<Exchange, Failure> {
-    let attributes = check.attributes.unwrap_or_default();
-    let http = attributes.request.and_then(|request| request.http);
-    let mut http = http.ok_or(Failure::NoHttpRequest)?;
-    let joined = std::mem::take(&mut http.headers);
-    let headers = headers(joined, http.header_map.take().unwrap_or_default());
+/// [`Failure`] if they are no check, if there is no HTTP request in it, or evidence that can't be read: to leave that out
+/// would be to decide on another request than the gateway described.
+pub fn exchange(check: &[u8], frame: Frame) -> Result<Exchange, Failure> {
+    message::read(check, |asked| asked_for(asked, frame)).unwrap_or(Err(Failure::Unreadable))
+}
+
+fn asked_for(asked: Asked<'_>, frame: Frame) -> Result<Exchange, Failure> {
+    let mut http = asked.http.ok_or(Failure::NoHttpRequest)?;
+    let headers = headers(&http.joined, std::mem::take(&mut http.headers));
     // Envoy's own `id` numbers the stream inside it; access logs and traces know the request by the header.
-    let request_id = headers
-        .first("x-request-id")
-        .map_or_else(|| http.id.clone(), str::to_owned);
+    let request_id = headers.first("x-request-id").unwrap_or(http.id).to_owned();
     Ok(Exchange {
-        body: body(&mut http, &headers),
-        method: http.method,
-        path: http.path,
-        host: http.host,
-        scheme: http.scheme,
+        body: body(&http, &headers),
+        method: http.method.to_owned(),
+        path: http.path.to_owned(),
+        host: http.host.to_owned(),
+        scheme: http.scheme.to_owned(),
         headers,
-        source: source(attributes.source.unwrap_or_default())?,
-        context: attributes.context_extensions,
-        filter_metadata: filter_metadata(attributes.metadata_context.unwrap_or_default())?,
+        source: Source {
+            principal: some_text(asked.principal).map(str::to_owned),
+            certificate: some_text(asked.certificate).map(pem).transpose()?,
+            address: asked.address.parse().ok().map(|ip: IpAddr| ip.to_canonical()),
+        },
+        context: asked.context,
+        filter_metadata: filter_metadata(asked.metadata)?,
         gateway: frame.gateway,
         request_id,
         received: frame.received,
@@ -69,8 +71,8 @@ pub fn exchange(check: Check, frame: Frame) -> Result<Exchange, Failure> {
 
 /// Envoy fills `headers`, or with `encode_raw_headers` only `header_map`. Should both say something, what they
 /// agree on counts once, and what they don't stays twice: nobody may choose between them.
-fn headers(joined: BTreeMap<String, String>, raw: Fields) -> Headers {
-    let mut headers = raw.into_headers();
+fn headers(joined: &BTreeMap<&str, &str>, raw: Headers) -> Headers {
+    let mut headers = raw;
     for (name, value) in joined {
         let lower = name.to_ascii_lowercase();
         if !headers.values(&lower).any(|known| known == value.as_bytes()) {
@@ -80,10 +82,8 @@ fn headers(joined: BTreeMap<String, String>, raw: Fields) -> Headers {
     headers
 }
 
-fn body(http: &mut Http, headers: &Headers) -> Body {
-    let text = std::mem::take(&mut http.body);
-    let raw = std::mem::take(&mut http.raw_body);
-    if !text.is_empty() && !raw.is_empty() {
+fn body(http: &Http<'_>, headers: &Headers) -> Body {
+    if !http.text.is_empty() && !http.raw.is_empty() {
         return Body::Ambiguous;
     }
     let partial = headers.values(PARTIAL_BODY).any(|value| value != b"false");
@@ -91,25 +91,13 @@ fn body(http: &mut Http, headers: &Headers) -> Body {
     if partial || http.size < 0 {
         return Body::Cut;
     }
-    let bytes = if raw.is_empty() { text.into_bytes() } else { raw };
-    if bytes.is_empty() {
-        Body::Absent
-    } else {
-        Body::Whole(Bytes::from(bytes))
+    match (http.raw, http.text.as_bytes()) {
+        ([], []) => Body::Absent,
+        ([], bytes) | (bytes, _) => Body::Whole(Bytes::copy_from_slice(bytes)),
     }
 }
 
-fn source(peer: Peer) -> Result<Source, Failure> {
-    Ok(Source {
-        principal: some_text(peer.principal),
-        certificate: some_text(peer.certificate)
-            .map(|encoded| pem(&encoded))
-            .transpose()?,
-        address: peer.address.as_ref().and_then(ip),
-    })
-}
-
-fn some_text(text: String) -> Option<String> {
+fn some_text(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }
 
@@ -139,16 +127,6 @@ fn byte(high: u8, low: u8) -> Option<u8> {
     let digit = |digit: u8| char::from(digit).to_digit(16);
     let byte = digit(high)?.checked_mul(16)?.checked_add(digit(low)?)?;
     u8::try_from(byte).ok()
-}
-
-fn ip(address: &Address) -> Option<IpAddr> {
-    match address.address.as_ref()? {
-        address::Address::SocketAddress(socket) => {
-            let ip: IpAddr = socket.address.parse().ok()?;
-            Some(ip.to_canonical())
-        }
-        address::Address::Pipe(_) | address::Address::EnvoyInternalAddress(_) => None,
-    }
 }
 
 fn filter_metadata(context: Metadata) -> Result<Map<String, Value>, Failure> {
