@@ -188,6 +188,12 @@ fn introduced(is: Both<'_>) -> Vec<Change> {
                 format!("groups {}", tool.groups.join(", ")),
             ));
         }
+        changes.extend(tool.undeclared().map(|said| {
+            Change::new(
+                Aspect::Arguments,
+                format!("undeclared arguments: {said}, by the overrides"),
+            )
+        }));
     }
     changes.extend(text::description(
         None,

@@ -3,6 +3,7 @@
 //! In: an old and a new directory, each loaded. Out: [`Changes`] of what is written; [`Cases`], what the tests of both come to in
 //! either; and a [`Replay`] of recorded calls. What can't be told is counted with why, never taken for the same.
 
+mod approvals;
 mod cases;
 mod entities;
 mod policies;
@@ -18,6 +19,7 @@ use crate::inventory::changes::Fate;
 use crate::inventory::{Files, Problem};
 use crate::mcp::Operation;
 
+pub use approvals::ApprovalChange;
 pub use cases::{CaseFlip, Cases, TestChange};
 pub use replay::{Group, NotAsked, Replay};
 pub use tools::ServerChange;
@@ -40,6 +42,8 @@ pub struct Changes {
     pub entities: Vec<EntityChange>,
     /// Tools, by server.
     pub servers: Vec<ServerChange>,
+    /// Approvals of tools, by server.
+    pub approvals: Vec<ApprovalChange>,
     /// Whether `base.cedarschema` changed.
     pub schema: bool,
 }
@@ -81,6 +85,7 @@ impl Changes {
             policies: policies::between(old.set, new.set),
             entities: entities::between(old.files, new.files)?,
             servers: tools::between(old, new)?,
+            approvals: approvals::between(old, new)?,
             schema: schema(old) != schema(new),
         })
     }
@@ -88,7 +93,11 @@ impl Changes {
     /// Whether nothing changed that is in words.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.policies.is_empty() && self.entities.is_empty() && self.servers.is_empty() && !self.schema
+        self.policies.is_empty()
+            && self.entities.is_empty()
+            && self.servers.is_empty()
+            && self.approvals.is_empty()
+            && !self.schema
     }
 }
 

@@ -10,14 +10,15 @@ use crate::audit::read::Source;
 use crate::cli::{Outcome, Output, Terminal};
 use crate::inventory::{Files, Server};
 use crate::policy::PolicySet;
-use crate::policy::diff::{self, Cases, Changes, Flip, Replay};
+use crate::policy::diff::{self, Cases, Changes, Replay};
 
 mod show;
 mod side;
 
 /// Tell what changed between two policy directories or git revisions, and which tests and recorded calls come out otherwise
 ///
-/// Exit code 1 if something that was denied is allowed, by a test of either or by a recorded call, and nobody accepts it.
+/// Exit code 1 if something that was denied is allowed, by a test of either or by a recorded call, or if approvals are gone and a tool
+/// can be called that nobody approved as it is now, and nobody accepts it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -62,8 +63,7 @@ fn accepted(text: &str) -> Result<Accepted, String> {
 }
 
 impl Accepted {
-    fn takes(&self, flip: &Flip) -> bool {
-        let Flip { who, what, .. } = flip;
+    fn takes(&self, who: &str, what: &str) -> bool {
         match self {
             Self::All => true,
             // Compared whole: names may hold a colon.
@@ -80,7 +80,7 @@ pub(super) fn run(args: &Args, servers: &[Server], terminal: Terminal) -> miette
         Output::Json => terminal.json(&report)?,
         Output::Table => terminal.print(report.words(terminal))?,
     }
-    Ok(Outcome::from(report.opened.is_empty()))
+    Ok(Outcome::from(report.is_accepted()))
 }
 
 fn gathered(args: &Args, servers: &[Server], terminal: Terminal) -> miette::Result<Report> {
@@ -90,7 +90,7 @@ fn gathered(args: &Args, servers: &[Server], terminal: Terminal) -> miette::Resu
     let changes = Changes::between(was, is)?;
     let cases = Cases::between(was, is, servers).map_err(|problems| terminal.last(problems))?;
     let replay = replayed(&args.log, &changes, (&old.set, &new.set), servers)?;
-    let accepts = |flip: &Flip| args.accept.iter().any(|accepted| accepted.takes(flip));
+    let accepts = |who: &str, what: &str| args.accept.iter().any(|accepted| accepted.takes(who, what));
     Ok(Report::new([&old, &new], changes, cases, replay, accepts))
 }
 

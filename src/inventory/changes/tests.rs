@@ -223,6 +223,24 @@ fn annotations_say_what_a_tool_counts_as_unless_overrides_do() {
 }
 
 #[test]
+fn a_new_tool_says_what_overrides_let_through() {
+    let overrides = "tools: { scale: { operation: write, undeclared_arguments: allow } }";
+    let words = told_with(
+        &json!([]),
+        &json!([{ "name": "scale", "inputSchema": { "type": "object" } }]),
+        ["", overrides],
+    );
+    assert_eq!(
+        words,
+        [
+            "added scale",
+            "operation `write`",
+            "undeclared arguments: allowed, by the overrides",
+        ]
+    );
+}
+
+#[test]
 fn what_has_no_words_of_its_own_is_told_all_the_same() {
     let words = told(
         json!({ "execution": { "taskSupport": "optional" }, "outputSchema": { "type": "object" } }),

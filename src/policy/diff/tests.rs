@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod approvals;
+
 /// The shipped directory with these files changed or added.
 fn files(changes: &[(&str, String)]) -> Files {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");

@@ -19,12 +19,18 @@ pub struct ServerChange {
     pub tools: Vec<ToolChange>,
 }
 
+/// The servers of both.
+pub(super) fn servers(old: Side<'_>, new: Side<'_>) -> BTreeSet<ServerName> {
+    names(old).into_iter().chain(names(new)).collect()
+}
+
+fn names(side: Side<'_>) -> BTreeSet<ServerName> {
+    let servers = side.set.inventory().iter();
+    servers.map(|server| server.name.clone()).collect()
+}
+
 /// Every server whose tools aren't the same.
 pub(super) fn between(old: Side<'_>, new: Side<'_>) -> Result<Vec<ServerChange>, Problem> {
-    let names = |side: Side<'_>| -> BTreeSet<ServerName> {
-        let servers = side.set.inventory().iter();
-        servers.map(|server| server.name.clone()).collect()
-    };
     let (before, after) = (names(old), names(new));
     let mut found = Vec::new();
     for server in before.union(&after) {

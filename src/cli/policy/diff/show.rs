@@ -8,7 +8,7 @@ use super::Loaded;
 use crate::cli::Terminal;
 use crate::exchange::printable;
 use crate::inventory::changes::Fate;
-use crate::policy::diff::{Cases, Changes, Flip, Replay, Said};
+use crate::policy::diff::{Cases, Changes, Replay, Said};
 
 /// Everything that was found.
 #[derive(Serialize)]
@@ -20,8 +20,11 @@ pub(super) struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     log: Option<Replay>,
     /// What was denied and is allowed, and nobody accepts.
-    pub(super) opened: Vec<String>,
-    /// What was denied and is allowed, and somebody accepts.
+    opened: Vec<String>,
+    /// What nobody approved any more as it is now and a policy lets through, and nobody accepts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unapproved: Vec<String>,
+    /// What was denied or approved otherwise and is allowed, and somebody accepts.
     accepted: Vec<String>,
 }
 
@@ -37,7 +40,7 @@ impl Report {
         changes: Changes,
         cases: Cases,
         log: Option<Replay>,
-        accepts: impl Fn(&Flip) -> bool,
+        accepts: impl Fn(&str, &str) -> bool,
     ) -> Self {
         let version = |side: &Loaded| Version {
             name: side.name.clone(),
@@ -48,22 +51,28 @@ impl Report {
             .iter()
             .flat_map(|log| log.flips.iter().map(|group| &group.flip));
         let opening = by_case.chain(by_log).filter(|flip| flip.opens());
-        let found: BTreeMap<String, bool> = opening
-            .map(|flip| (format!("{}:{}", flip.who, flip.what), accepts(flip)))
-            .collect();
-        let of = |wanted: bool| -> Vec<String> {
-            let those = found.iter().filter(|(_, accepted)| **accepted == wanted);
-            those.map(|(name, _)| name.clone()).collect()
-        };
+        let flips = opening.map(|flip| (flip.who.as_str(), flip.what.as_str()));
+        // Whoever calls them: the one who changes a list is not the one who is let through.
+        let gone = changes.approvals.iter().flat_map(|change| &change.unapproved);
+        let gone = gone.map(|what| ("*", what.as_str()));
+        let (opened, mut accepted) = held_against(flips, &accepts);
+        let (unapproved, too) = held_against(gone, &accepts);
+        accepted.extend(too);
         Self {
             old: version(old),
             new: version(new),
-            opened: of(false),
-            accepted: of(true),
+            opened,
+            unapproved,
+            accepted,
             changes,
             cases,
             log,
         }
+    }
+
+    /// Whether nothing opens that nobody accepts.
+    pub(super) fn is_accepted(&self) -> bool {
+        self.opened.is_empty() && self.unapproved.is_empty()
     }
 
     /// Calls the sides otherwise: a test's directories have names of their own each time.
@@ -100,7 +109,7 @@ impl Report {
     fn changed(&self) -> Vec<String> {
         let changes = &self.changes;
         if changes.is_empty() && self.cases.tests.is_empty() {
-            return vec!["no policy, entity, tool or test changed".to_owned()];
+            return vec!["no policy, entity, tool, approval or test changed".to_owned()];
         }
         let mut parts = Vec::new();
         let mut part = |head: &str, items: Vec<String>| {
@@ -129,6 +138,11 @@ impl Report {
             })
         });
         part("tools", tools.collect());
+        let approvals = changes
+            .approvals
+            .iter()
+            .map(|change| item(change.fate, &change.server, &change.words));
+        part("approvals", approvals.collect());
         let tests = self.cases.tests.iter().map(|test| {
             let name = format!("{} ({}:{})", test.name, test.file, test.line);
             item(test.fate, &name, std::slice::from_ref(&test.words))
@@ -181,8 +195,14 @@ impl Report {
         let mut parts = Vec::new();
         if !self.accepted.is_empty() {
             parts.push(format!(
-                "denied before, allowed now, and accepted:\n{}",
+                "denied or approved otherwise before, allowed now, and accepted:\n{}",
                 list(&self.accepted)
+            ));
+        }
+        if !self.unapproved.is_empty() {
+            parts.push(format!(
+                "approved by nobody as it is now, and let through by policies (accept with --accept):\n{}",
+                list(&self.unapproved)
             ));
         }
         parts.push(if self.opened.is_empty() {
@@ -196,6 +216,19 @@ impl Report {
         });
         parts.join("\n")
     }
+}
+
+/// Each as `WHO:WHAT`, once: those that nobody accepts, and those that somebody does.
+fn held_against<'a>(
+    opening: impl Iterator<Item = (&'a str, &'a str)>,
+    accepts: impl Fn(&str, &str) -> bool,
+) -> (Vec<String>, Vec<String>) {
+    let found: BTreeMap<String, bool> = opening
+        .map(|(who, what)| (format!("{who}:{what}"), accepts(who, what)))
+        .collect();
+    let (accepted, open): (Vec<_>, Vec<_>) = found.into_iter().partition(|(_, accepted)| *accepted);
+    let names = |found: Vec<(String, bool)>| found.into_iter().map(|(name, _)| name).collect();
+    (names(open), names(accepted))
 }
 
 fn item(fate: Fate, name: &str, words: &[String]) -> String {

@@ -8,6 +8,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::cli::Color;
 use crate::cli::tools::testing::{directory, get, list, scale};
+use crate::inventory::approvals::{self, Approval};
+use crate::inventory::changes;
 
 #[derive(Parser)]
 struct Line {
@@ -141,6 +143,47 @@ fn what_was_denied_and_is_allowed_is_a_no_unless_it_is_accepted() {
     assert_eq!(outcome(new, old, &["--log", log]).unwrap(), Outcome::Yes);
     assert_eq!(outcome(old, old, &["--log", log]).unwrap(), Outcome::Yes);
     assert!(Line::try_parse_from(["diff", old, new, "--accept", "ada"]).is_err());
+}
+
+#[test]
+fn approvals_that_went_with_another_list_are_a_no_unless_it_is_accepted() {
+    let place = TempDir::new().unwrap();
+    let [old, new] = ["old", "new"].map(|name| place.path().join(name));
+    for side in [&old, &new] {
+        copy(directory().path(), side, "base.cedarschema", "", "");
+    }
+    let files = Files::read(&old).unwrap();
+    let listed = changes::definitions(&files, &"k8s".parse().unwrap()).unwrap();
+    let approval = Approval {
+        when: jiff::Timestamp::UNIX_EPOCH,
+        by: "ada".to_owned(),
+        why: "as reviewed".to_owned(),
+        digest: approvals::digest_of(&listed),
+        changes: Vec::new(),
+    };
+    let record = approvals::with(Vec::new(), approval).unwrap();
+    std::fs::write(old.join("tools/k8s.approvals.yaml"), record).unwrap();
+    let sides = [&old, &new].map(|side| side.to_str().unwrap());
+    let said = |more: &[&str]| outcome(sides[0], sides[1], more).unwrap();
+    // The list is the one that was approved: the record is missed, and told, but nothing opens.
+    assert_eq!(said(&[]), Outcome::Yes);
+    let lists = |value: Value| {
+        list(&new.join("tools"), "k8s.json", &[scale(&value), get()]);
+    };
+    lists(json!({ "/description": "Scales whatever you like." }));
+    assert_eq!(said(&[]), Outcome::No);
+    assert_eq!(said(&["--accept", "*:k8s/get"]), Outcome::No);
+    assert_eq!(said(&["--accept", "ada:k8s/scale"]), Outcome::No);
+    assert_eq!(said(&["--accept", "*:k8s/scale"]), Outcome::Yes);
+    let terminal = Terminal::new(Output::Table, Color::Never);
+    let mut found = gathered(&args(sides[0], sides[1], &[]), &[], terminal).unwrap();
+    found.rename("old", "new");
+    insta::assert_snapshot!("approvals_words", found.words(terminal));
+    let json = serde_json::to_value(&found).unwrap();
+    assert_eq!(json["unapproved"], json!(["*:k8s/scale"]));
+    assert_eq!(json["changes"]["approvals"][0]["fate"], "removed");
+    // Nobody had approved a list: what is not there is not missed.
+    assert_eq!(outcome(sides[1], sides[1], &[]).unwrap(), Outcome::Yes);
 }
 
 #[test]
