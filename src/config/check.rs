@@ -1,6 +1,7 @@
 //! What no single setting can see: settings that contradict each other.
 
 use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 
 use url::Url;
 
@@ -61,6 +62,7 @@ pub(super) fn check(config: &Config, root: &Node, problems: &mut Vec<Problem>) {
             "see the key's comment in mcp-authz.example.yaml",
         );
     }
+    of_policies(config, &mut report);
     of_audit(config, &mut report);
     of_revocation(config, &mut report);
     for (index, server) in config.servers.iter().enumerate() {
@@ -70,6 +72,29 @@ pub(super) fn check(config: &Config, root: &Node, problems: &mut Vec<Problem>) {
         {
             report(&at(field), message, help);
         }
+    }
+}
+
+/// A directory beside itself says what rules: whoever configured it would read that nothing would change.
+fn of_policies(config: &Config, report: &mut impl FnMut(&[Step], String, &str)) {
+    let policies = &config.policies;
+    // What isn't there (yet) is told when it is read; its name is enough here.
+    let place = |path: &Path| -> Option<PathBuf> {
+        std::fs::canonicalize(path)
+            .or_else(|_| std::path::absolute(path))
+            .ok()
+    };
+    let Some(shadow) = &policies.shadow else { return };
+    let (Some(tried), Some(ruling)) = (place(shadow), place(&policies.directory)) else {
+        return;
+    };
+    if tried == ruling {
+        let message = format!(
+            "`{}` is the directory that rules, expected another one, to be asked beside it",
+            shadow.display()
+        );
+        let help = "name the directory to try, leave `policies.shadow` out, or write `@shadow` over single policies of the ruling one";
+        report(&[key("policies"), key("shadow")], message, help);
     }
 }
 

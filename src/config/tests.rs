@@ -70,6 +70,44 @@ fn answers_cannot_wait_for_a_disk_that_is_a_stream() {
 }
 
 #[test]
+fn a_shadow_directory_that_rules_is_refused_whatever_it_is_called() {
+    let place = tempfile::TempDir::new().unwrap();
+    let [ruling, other] = ["ruling", "other"].map(|name| place.path().join(name));
+    for directory in [&ruling, &other] {
+        std::fs::create_dir(directory).unwrap();
+    }
+    std::os::unix::fs::symlink(&ruling, place.path().join("link")).unwrap();
+    let with = |directory: &str, shadow: &str| {
+        let text = format!("{SOUND}policies:\n  directory: {directory}\n  shadow: {shadow}\n");
+        read(&text, &[]).err().unwrap_or_default().join("\n")
+    };
+    let ruling = ruling.to_str().unwrap();
+    for same in [
+        "ruling",
+        "ruling/",
+        "./ruling/.",
+        "other/../ruling",
+        "link",
+        "link/../ruling",
+    ] {
+        let same = place.path().join(same);
+        let same = same.to_str().unwrap();
+        assert_eq!(
+            with(ruling, same),
+            format!(
+                "mcp-authz.yaml:11:11: `{same}` is the directory that rules, expected another one, to be asked beside it \
+                 (name the directory to try, leave `policies.shadow` out, or write `@shadow` over single policies of the ruling one)"
+            )
+        );
+    }
+    // Neither is there yet: what they are called is all that can be compared.
+    assert!(with("nowhere/policies", "./nowhere/policies/").contains("is the directory that rules"));
+    assert_eq!(with("nowhere/policies", "nowhere/tried"), "");
+    assert_eq!(with(ruling, other.to_str().unwrap()), "");
+    assert_eq!(with(ruling, "null"), "");
+}
+
+#[test]
 fn the_environment_comes_over_the_file() {
     let variables = [
         ("MCP_AUTHZ__SERVERS__0__REQUIRE", "[user]"),
