@@ -1,7 +1,7 @@
 //! `audit verify` and `audit show`, on what a real process wrote.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -162,4 +162,59 @@ async fn show_follows_a_journal_through_its_files() {
     }
     showing.kill().unwrap();
     showing.wait().unwrap();
+}
+
+/// Two directories that differ by one limit, and a record of a call that only the second allows.
+#[test]
+fn policy_diff_reads_recorded_calls_from_standard_input() {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+    let place = tempfile::TempDir::new().unwrap();
+    let new = place.path().join("new");
+    for (path, bytes) in mcp_authz::inventory::Files::read(&shipped).unwrap().iter() {
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let path = new.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text.replace("limit > 100 ", "limit > 1000 ")).unwrap();
+    }
+    let line = |id: &str, limit: u32| {
+        json!({
+            "time": "2026-03-01T12:00:00.000042Z", "decision_id": id, "outcome": "denied", "reason": "forbidden",
+            "server": "workbench", "method": "tools/call", "protocol_version": "2025-11-25", "target": "db_read",
+            "user": { "issuer": "https://idp", "subject": "42", "username": "vera", "claims": { "roles": ["mcp-viewer"] } },
+            "workload": "spiffe://mcp-identity.local/agent/trusted/1", "policy_version": "abc",
+            "durations_us": { "total": 120 }, "gateway": "envoy", "arguments": { "sql": "select 1", "limit": limit },
+            "arguments_as": "all",
+        })
+    };
+    let log = format!("{}\n{}\n", line("d-1", 500), line("d-2", 5000));
+    let piped = |old: &Path, new: &Path, log: &[u8]| {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_mcp-authz"))
+            .args(["policy", "diff", "--output", "json", "--log", "-"])
+            .args(["--accept", "*:workbench/db_list", "--"])
+            .args([old, new])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        process.stdin.take().unwrap().write_all(log).unwrap();
+        process.wait_with_output().unwrap()
+    };
+    let told = piped(&shipped, &new, log.as_bytes());
+    assert_eq!(told.status.code(), Some(1), "{}", said(&told));
+    let report: Value = serde_json::from_slice(&told.stdout).unwrap();
+    let replay = &report["log"];
+    assert_eq!((&replay["lines"], &replay["asked"]), (&json!(2), &json!(2)));
+    assert_eq!(replay["flips"].as_array().unwrap().len(), 1);
+    assert_eq!(replay["flips"][0]["example"], "d-1");
+    assert_eq!(
+        replay["flips"][0]["old"]["by"],
+        json!(["large-queries-are-for-admins"])
+    );
+
+    let same = piped(&shipped, &shipped, log.as_bytes());
+    assert_eq!(same.status.code(), Some(0), "{}", said(&same));
+    let broken = piped(&shipped, &new, b"{}\nno record\n");
+    assert_eq!(broken.status.code(), Some(2), "{}", said(&broken));
+    assert!(said(&broken).contains("-:2"), "{}", said(&broken));
 }

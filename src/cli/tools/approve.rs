@@ -3,17 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use miette::{IntoDiagnostic as _, WrapErr as _, miette};
-use serde_json::json;
+use serde::{Serialize, Serializer};
 
-use super::Directory;
-use super::difference::{Difference, Sides};
+use super::difference::{Compared, Difference};
 use super::replace::write;
-use super::source::Source;
-use crate::cli::configured::ConfigFile;
 use crate::cli::{Outcome, Output, Terminal};
 use crate::clock;
 use crate::inventory::approvals::{self, Approval};
-use crate::inventory::{Problem, Server, ServerName};
+use crate::inventory::{Problem, Server};
 use crate::policy::PolicySet;
 
 const EXAMPLES: &str = "\
@@ -27,12 +24,6 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The server's name, as in the configuration
-    server: ServerName,
-
-    #[command(flatten)]
-    source: Source,
-
     /// Who approves
     #[arg(long, value_name = "NAME", value_parser = said)]
     by: String,
@@ -42,10 +33,24 @@ pub(super) struct Args {
     why: String,
 
     #[command(flatten)]
-    directory: Directory,
+    compared: Compared,
+}
 
-    #[command(flatten)]
-    config: ConfigFile,
+/// What came of it.
+#[derive(Serialize)]
+struct Report {
+    approved: bool,
+    /// What changes; nothing if the server's list is none.
+    difference: Option<Difference>,
+    /// The files that were written, relative to the policy directory; none if the list was approved before.
+    written: Vec<String>,
+    /// What the change would break.
+    #[serde(serialize_with = "named")]
+    breaks: Vec<Problem>,
+}
+
+fn named<S: Serializer>(breaks: &[Problem], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(breaks.iter().map(ToString::to_string))
 }
 
 /// A text that says something.
@@ -58,21 +63,29 @@ fn said(text: &str) -> Result<String, String> {
 }
 
 pub(super) async fn run(args: &Args, terminal: Terminal) -> miette::Result<Outcome> {
-    let servers = args.config.servers(terminal)?;
-    let listed = args.source.list(&args.server).await?;
-    let text = listed.text.clone();
-    let sides = Sides::read(&args.directory.policies, &args.server, listed)
-        .map_err(|problems| terminal.last(problems))?;
+    let report = approve(args, terminal).await?;
+    match terminal.output() {
+        Output::Json => terminal.json(&report)?,
+        Output::Table => report.print(terminal)?,
+    }
+    let approved = report.approved;
+    if !approved {
+        report.tell_what_breaks(terminal);
+    }
+    Ok(Outcome::from(approved))
+}
+
+async fn approve(args: &Args, terminal: Terminal) -> miette::Result<Report> {
+    let (sides, servers) = args.compared.read(terminal).await?;
     let difference = match sides.difference(&servers) {
         Ok(difference) => difference,
-        Err(problems) => return refused(None, problems, terminal),
+        Err(problems) => return Ok(Report::refused(None, problems)),
     };
-    let path = format!("tools/{}.approvals.yaml", args.server);
-    let earlier = approvals::of(&sides.old, &args.server)?;
+    let path = format!("tools/{}.approvals.yaml", sides.server);
+    let earlier = approvals::of(&sides.old, &sides.server)?;
     let digest = approvals::digest_of(sides.listed());
     if difference.changes.is_empty() && earlier.last().is_some_and(|last| last.digest == digest) {
-        difference.print(terminal)?;
-        return Ok(Outcome::Yes);
+        return Ok(Report::approved(difference, &[]));
     }
     let approval = Approval {
         when: clock::now(),
@@ -84,15 +97,15 @@ pub(super) async fn run(args: &Args, terminal: Terminal) -> miette::Result<Outco
     let record = approvals::with(earlier, approval).into_diagnostic()?;
     let broken = broken(&sides.new.clone().with(&path, record.as_bytes()), &servers);
     if !broken.is_empty() {
-        return refused(Some(&difference), broken, terminal);
+        return Ok(Report::refused(Some(difference), broken));
     }
-    let place = |path: &str| -> PathBuf { Path::new(&args.directory.policies).join(path) };
+    let place = |path: &str| -> PathBuf { Path::new(&args.compared.directory.policies).join(path) };
     // The record first: a list without one is refused, should this end in between.
-    for (path, text) in [(&path, &record), (&sides.path, &text)] {
+    for (path, text) in [(&path, &record), (&sides.path, &sides.text)] {
         let place = place(path);
         write(&place, text).wrap_err_with(|| format!("can't write {}", place.display()))?;
     }
-    told(&difference, &[&sides.path, &path], terminal)
+    Ok(Report::approved(difference, &[&sides.path, &path]))
 }
 
 /// What of the directory breaks with the change: its policies, or its tests.
@@ -106,45 +119,50 @@ fn broken(files: &crate::inventory::Files, servers: &[Server]) -> Vec<Problem> {
     }
 }
 
-fn refused(
-    difference: Option<&Difference>,
-    broken: Vec<Problem>,
-    terminal: Terminal,
-) -> miette::Result<Outcome> {
-    match (terminal.output(), difference) {
-        (Output::Json, difference) => {
-            let named: Vec<String> = broken.iter().map(ToString::to_string).collect();
-            terminal.json(&json!({ "approved": false, "difference": difference, "breaks": named }))?;
+impl Report {
+    fn approved(difference: Difference, written: &[&str]) -> Self {
+        Self {
+            approved: true,
+            difference: Some(difference),
+            written: written.iter().map(|&path| path.to_owned()).collect(),
+            breaks: Vec::new(),
         }
-        (Output::Table, Some(difference)) => difference.print(terminal)?,
-        (Output::Table, None) => {}
     }
-    let things = if broken.len() == 1 { "thing" } else { "things" };
-    let count = broken.len();
-    for problem in broken {
-        terminal.failure(&problem.into());
-    }
-    terminal.failure(&miette!(
-        help = "change them together with the list: put it in a copy of the directory, or approve once they hold with both",
-        "the change would break {count} {things}: nothing was written"
-    ));
-    Ok(Outcome::No)
-}
 
-fn told(difference: &Difference, written: &[&str], terminal: Terminal) -> miette::Result<Outcome> {
-    match terminal.output() {
-        Output::Json => {
-            terminal.json(&json!({ "approved": true, "difference": difference, "written": written }))?;
-        }
-        Output::Table => {
-            difference.print(terminal)?;
-            terminal.print(format!(
-                "\napproved: {} are to be committed",
-                written.join(" and ")
-            ))?;
+    const fn refused(difference: Option<Difference>, breaks: Vec<Problem>) -> Self {
+        Self {
+            approved: false,
+            difference,
+            written: Vec::new(),
+            breaks,
         }
     }
-    Ok(Outcome::Yes)
+
+    /// For people.
+    fn print(&self, terminal: Terminal) -> miette::Result<()> {
+        if let Some(difference) = &self.difference {
+            terminal.print(difference.words())?;
+        }
+        if self.written.is_empty() {
+            return Ok(());
+        }
+        terminal.print(format!(
+            "\napproved: {} are to be committed",
+            self.written.join(" and ")
+        ))
+    }
+
+    fn tell_what_breaks(self, terminal: Terminal) {
+        let count = self.breaks.len();
+        let things = if count == 1 { "thing" } else { "things" };
+        for problem in self.breaks {
+            terminal.failure(&problem.into());
+        }
+        terminal.failure(&miette!(
+            help = "change them together with the list: put it in a copy of the directory, or approve once they hold with both",
+            "the change would break {count} {things}: nothing was written"
+        ));
+    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,7 @@
 //! `tools diff`: what changed in a server's tools since they were approved.
 
-use super::Directory;
-use super::difference::Sides;
-use super::source::Source;
-use crate::cli::configured::ConfigFile;
+use super::difference::Compared;
 use crate::cli::{Outcome, Terminal};
-use crate::inventory::ServerName;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -18,24 +14,14 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The server's name, as in the configuration
-    server: ServerName,
-
     #[command(flatten)]
-    source: Source,
-
-    #[command(flatten)]
-    directory: Directory,
-
-    #[command(flatten)]
-    config: ConfigFile,
+    compared: Compared,
 }
 
 pub(super) async fn run(args: &Args, terminal: Terminal) -> miette::Result<Outcome> {
-    let servers = args.config.servers(terminal)?;
-    let listed = args.source.list(&args.server).await?;
-    let difference = Sides::read(&args.directory.policies, &args.server, listed)
-        .and_then(|sides| sides.difference(&servers))
+    let (sides, servers) = args.compared.read(terminal).await?;
+    let difference = sides
+        .difference(&servers)
         .map_err(|problems| terminal.last(problems))?;
     difference.print(terminal)?;
     Ok(Outcome::from(difference.changes.is_empty()))

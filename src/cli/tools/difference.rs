@@ -6,12 +6,44 @@ use miette::IntoDiagnostic as _;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::source::Listed;
+use super::Directory;
+use super::source::{Listed, Source};
+use crate::cli::configured::ConfigFile;
 use crate::cli::{Output, Terminal};
 use crate::inventory::changes::{self, Fate, List, ToolChange};
 use crate::inventory::{Files, Inventory, Problem, Server, ServerName};
 use crate::mcp::Operation;
 use crate::policy::{PolicySet, Reaching};
+
+/// Whose list, where it comes from, and what it is held against
+#[derive(Debug, clap::Args)]
+pub(super) struct Compared {
+    /// The server's name, as in the configuration
+    server: ServerName,
+
+    #[command(flatten)]
+    source: Source,
+
+    #[command(flatten)]
+    pub(super) directory: Directory,
+
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+impl Compared {
+    /// The directory without and with the list, and the configuration's servers.
+    ///
+    /// # Errors
+    /// What can't be read, or asked.
+    pub(super) async fn read(&self, terminal: Terminal) -> miette::Result<(Sides, Vec<Server>)> {
+        let servers = self.config.servers(terminal)?;
+        let listed = self.source.list(&self.server).await?;
+        let sides = Sides::read(&self.directory.policies, &self.server, listed)
+            .map_err(|problems| terminal.last(problems))?;
+        Ok((sides, servers))
+    }
+}
 
 /// What changed in a server's list.
 #[derive(Debug, Serialize)]
@@ -49,6 +81,8 @@ pub(super) struct Sides {
     pub(super) new: Files,
     approved: Vec<Value>,
     listed: Vec<Value>,
+    /// The list as a file.
+    pub(super) text: String,
 }
 
 impl Sides {
@@ -56,7 +90,7 @@ impl Sides {
     ///
     /// # Errors
     /// What of the directory can't be read.
-    pub(super) fn read(directory: &Path, server: &ServerName, listed: Listed) -> Result<Self, Vec<Problem>> {
+    fn read(directory: &Path, server: &ServerName, listed: Listed) -> Result<Self, Vec<Problem>> {
         let old = Files::read(directory)?;
         let path = format!("tools/{server}.json");
         let approved = changes::definitions(&old, server).map_err(|problem| vec![problem])?;
@@ -67,6 +101,7 @@ impl Sides {
             old,
             approved,
             listed: listed.definitions,
+            text: listed.text,
         })
     }
 

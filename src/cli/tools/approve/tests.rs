@@ -1,5 +1,6 @@
 use clap::Parser;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use super::*;
 use crate::cli::Color;
@@ -14,6 +15,16 @@ struct Line {
 
 /// Approves a list in a directory.
 async fn approve(policies: &Path, tools: &[Value], why: &str) -> miette::Result<Outcome> {
+    let (_listed, args) = args(policies, tools, why)?;
+    run(&args, terminal()).await
+}
+
+fn terminal() -> Terminal {
+    Terminal::new(Output::Json, Color::Never)
+}
+
+/// The arguments of an approval, and the place of the list that they name.
+fn args(policies: &Path, tools: &[Value], why: &str) -> miette::Result<(TempDir, Args)> {
     let elsewhere = tempfile::tempdir().unwrap();
     let file = list(elsewhere.path(), "new.json", tools);
     let argv = [
@@ -28,10 +39,8 @@ async fn approve(policies: &Path, tools: &[Value], why: &str) -> miette::Result<
         "--why",
         why,
     ];
-    let args = Line::try_parse_from(argv)
-        .map_err(|error| miette!("{error}"))?
-        .args;
-    run(&args, Terminal::new(Output::Json, Color::Never)).await
+    let line = Line::try_parse_from(argv).map_err(|error| miette!("{error}"))?;
+    Ok((elsewhere, line.args))
 }
 
 fn approvals(policies: &Path) -> Vec<Approval> {
@@ -153,4 +162,21 @@ async fn nobody_approves_without_saying_why() {
     for why in ["", "  ", &"x".repeat(5000)] {
         assert!(approve(place.path(), &[get()], why).await.is_err());
     }
+}
+
+#[tokio::test]
+async fn scripts_are_told_what_was_approved_and_what_would_break() {
+    let place = directory();
+    let told = async |tools: &[Value]| {
+        let (_listed, args) = args(place.path(), tools, "as reviewed").unwrap();
+        let report = super::approve(&args, terminal()).await.unwrap();
+        serde_json::to_string_pretty(&report).unwrap()
+    };
+    let fewer = scale(&json!({ "/inputSchema/properties/replicas": { "type": "string" } }));
+    insta::assert_snapshot!("refused", told(&[fewer, get()]).await);
+    let described = [scale(&json!({ "/description": "Scales." })), get(), drain()];
+    insta::assert_snapshot!("approved", told(&described).await);
+    insta::assert_snapshot!("as_before", told(&described).await);
+    // What is no list at all.
+    insta::assert_snapshot!("no_list", told(&[json!({ "name": "" })]).await);
 }

@@ -40,8 +40,8 @@ async fn difference(tools: &[Value]) -> Difference {
     let place = directory();
     let elsewhere = tempfile::tempdir().unwrap();
     let args = args(&list(elsewhere.path(), "new.json", tools), place.path());
-    let listed = args.source.list(&args.server).await.unwrap();
-    let sides = Sides::read(&args.directory.policies, &args.server, listed).unwrap();
+    let terminal = Terminal::new(Output::Json, Color::Never);
+    let (sides, _) = args.compared.read(terminal).await.unwrap();
     sides.difference(&[]).unwrap()
 }
 
