@@ -51,6 +51,8 @@ pub(super) struct Part {
     pub(super) written: Arc<Condition>,
     /// What is written there; `None` if it can't be looked at.
     expr: Option<Arc<Expr>>,
+    /// How many evaluations it takes at most to tell what it needs, or what would lift it.
+    pub(super) telling: usize,
     probe: OnceLock<Probe>,
     /// What it needs to hold.
     needs: OnceLock<Claim>,
@@ -175,6 +177,7 @@ impl Part {
     fn new(text: String, unless: bool, line: usize, expr: Option<Arc<Expr>>) -> Self {
         Self {
             written: Arc::new(Condition { text, unless, line }),
+            telling: expr.as_ref().map_or(0, Claim::weight),
             expr,
             probe: OnceLock::new(),
             needs: OnceLock::new(),
@@ -232,7 +235,15 @@ impl Probe {
     /// # Errors
     /// Why Cedar can't tell.
     pub(super) fn value(&self, request: &Request, entities: &Entities) -> Result<EvalResult, String> {
+        #[cfg(test)]
+        EVALUATIONS.with(|done| done.set(done.get() + 1));
         let expression = self.0.as_ref().ok_or("it can't be looked at by itself")?;
         eval_expression(request, entities, expression).map_err(|error| error.to_string())
     }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How many evaluations of conditions and of parts of them this thread has made.
+    pub(super) static EVALUATIONS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }

@@ -78,6 +78,22 @@ impl Claim {
         }
     }
 
+    /// How many evaluations the values of a request take at most, by the expression: told before anything is made of it.
+    pub(super) fn weight(expr: &Arc<Expr>) -> usize {
+        match &**expr {
+            Expr::UnaryOp {
+                op: UnaryOp::Not,
+                expr,
+            } => Self::weight(expr),
+            Expr::BinaryOp {
+                op: BinaryOp::And | BinaryOp::Or,
+                left,
+                right,
+            } => Self::weight(left).saturating_add(Self::weight(right)),
+            _ => Comparison::EVALUATIONS,
+        }
+    }
+
     /// The values that a request brings.
     pub(super) fn said(&self, request: &Request, entities: &Entities) -> Said {
         let each = |claims: &[Self]| claims.iter().map(|claim| claim.said(request, entities)).collect();
@@ -91,6 +107,9 @@ impl Claim {
 }
 
 impl Comparison {
+    /// What is needed, what is met, and whether it holds.
+    const EVALUATIONS: usize = 3;
+
     fn said(&self, request: &Request, entities: &Entities) -> Said {
         let needed = match &self.needed {
             Needed::Written(value) => value.clone(),

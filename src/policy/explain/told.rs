@@ -4,6 +4,8 @@
 //! and when they logged in, the time. Left out, wholly: a policy in whose scope the call isn't; one that lacks anything else besides; and
 //! what names an entity, another's attribute, or a policy. Bounded in work and in size: an attacker may be denied all day.
 
+use std::cell::Cell;
+
 use cedar_policy::{Effect, Entities, Request};
 
 use crate::policy::conditions::{Conditions, Said};
@@ -14,8 +16,9 @@ use crate::policy::{PolicySet, Question};
 
 /// Policies of one principal whose conditions are looked at.
 const MAX_POLICIES: usize = 8;
-/// Conditions of them, all together.
-const MAX_CONDITIONS: usize = 32;
+/// Evaluations of conditions and of what they compare, of all policies of all principals together: a policy that takes more than are left is
+/// not told of.
+const MAX_EVALUATIONS: usize = 128;
 /// Remedies that are told.
 const MAX_REMEDIES: usize = 3;
 /// Sentences of one.
@@ -42,6 +45,7 @@ impl PolicySet {
         };
         let standing = self.own_standing(question, target).ok()?;
         let posed = self.pose(question, target, &standing).ok()?;
+        let left = Cell::new(MAX_EVALUATIONS);
         let mut each = Vec::new();
         for (standpoint, verdict) in standing.principals.iter().zip(verdicts) {
             if verdict.allows() {
@@ -52,7 +56,7 @@ impl PolicySet {
                 set: self,
                 request: request.ok()?,
                 entities: &posed.entities,
-                conditions: MAX_CONDITIONS.into(),
+                left: &left,
             };
             // Who may not be told of one principal's policies is not told of another's: the call would still be denied.
             each.push(asked.remedies(standpoint, verdict)?);
@@ -66,8 +70,8 @@ struct Asked<'a> {
     set: &'a PolicySet,
     request: Request,
     entities: &'a Entities,
-    /// How many more conditions are looked at.
-    conditions: std::cell::Cell<usize>,
+    /// How many more evaluations there may be.
+    left: &'a Cell<usize>,
 }
 
 impl Asked<'_> {
@@ -96,6 +100,7 @@ impl Asked<'_> {
         let mut lacking: Vec<Said> = Vec::new();
         for part in &conditions.parts {
             if part.holds(&self.request, self.entities) != Ok(true) {
+                self.spend(part.telling)?;
                 lacking.push(part.needs(&self.request, self.entities).open()?);
             }
         }
@@ -111,9 +116,12 @@ impl Asked<'_> {
         }
         let lifting = verdict.fired.iter().map(|fired| {
             let conditions = self.conditions(self.set.engine.named(&fired.id)?)?;
-            let parts = conditions.parts.iter();
-            let open = parts.filter_map(|part| part.lifts(&self.request, self.entities).open());
-            Said::Any(open.collect()).words()
+            let mut open = Vec::new();
+            for part in &conditions.parts {
+                self.spend(part.telling)?;
+                open.extend(part.lifts(&self.request, self.entities).open());
+            }
+            Said::Any(open).words()
         });
         remedy(lifting.collect::<Option<_>>()?)
     }
@@ -126,12 +134,17 @@ impl Asked<'_> {
         self.conditions(rule).is_some_and(|conditions| holds(&conditions))
     }
 
-    /// The conditions of a policy, as long as there are not too many.
+    /// The conditions of a policy, as long as each may be looked at.
     fn conditions(&self, rule: &Rule) -> Option<std::sync::Arc<Conditions>> {
         let conditions = Conditions::known(&self.set.conditions, rule);
-        self.conditions
-            .set(self.conditions.get().checked_sub(conditions.parts.len())?);
+        self.spend(conditions.parts.len())?;
         Some(conditions)
+    }
+
+    /// Takes so many evaluations from those that are left; `None`, and none of them, if that is too many.
+    fn spend(&self, evaluations: usize) -> Option<()> {
+        self.left.set(self.left.get().checked_sub(evaluations)?);
+        Some(())
     }
 }
 

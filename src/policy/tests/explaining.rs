@@ -1,6 +1,7 @@
 //! What is said of a denial: to authors all of it, to callers what is theirs.
 
 use super::*;
+use crate::policy::conditions::EVALUATIONS;
 
 /// What the one permit for readers lacks.
 fn near(condition: &str, given: &str, change: impl Fn(&mut User)) -> (Vec<String>, Vec<Remedy>) {
@@ -253,7 +254,7 @@ fn what_is_told_is_bounded_whatever_the_policies_and_the_arguments() {
         "{told:?}"
     );
     // A policy of very many conditions is looked at by nobody whom it denies.
-    let many: Vec<String> = (0..100)
+    let many: Vec<String> = (0..140)
         .map(|number| format!("context.arguments.sql != \"{number}\""))
         .collect();
     let many = format!(
@@ -262,6 +263,111 @@ fn what_is_told_is_bounded_whatever_the_policies_and_the_arguments() {
         many.join(" && ")
     );
     assert_eq!(remedies(&many, &[], LARGE), [[""; 0]; 0]);
+}
+
+#[test]
+fn what_to_change_is_told_after_128_evaluations_at_most() {
+    let permit = |number: usize, principal: &str, condition: &str| {
+        format!(
+            "@id(\"{principal}{number}\") permit (principal is {principal}, action == Action::\"workbench/db_read\", resource) when {{ {condition} }};\n"
+        )
+    };
+    let many = |principal: &str, condition: &str| -> String {
+        (0..300)
+            .map(|number| permit(number, principal, condition))
+            .collect()
+    };
+    let alternatives = |many: usize| -> String {
+        let each: Vec<String> = (0..many)
+            .map(|number| format!("context.arguments.sql == \"{number}\""))
+            .collect();
+        each.join(" || ")
+    };
+    let plain =
+        "context.arguments.sql != \"\" && context.arguments has limit && context.arguments.limit <= 5";
+    let within = "limit is 101, at most 5 is allowed";
+    let long = format!(
+        "{plain} && {}",
+        vec!["context.arguments.sql != \"\""; 80].join(" && ")
+    );
+    let forbid = |number: usize| {
+        permit(
+            number,
+            "User",
+            &format!(
+                "context.arguments has limit && ({})",
+                alternatives(number).replace("==", "!=")
+            ),
+        )
+        .replace("permit (", "forbid (")
+        .replace("@id(\"User", "@id(\"forbid")
+    };
+    let everybody = r#"@id("all") permit (principal is User, action, resource);"#;
+    let cases = [
+        (
+            "hundreds of three conditions",
+            format!("{AGENTS} {}", many("User", plain)),
+            vec![within],
+        ),
+        (
+            "of both principals",
+            many("User", plain) + &many("Workload", plain),
+            vec![within],
+        ),
+        // Each alternative is three evaluations: not even one of these is told of.
+        (
+            "hundreds of fifty alternatives",
+            format!("{AGENTS} {}", many("User", &alternatives(50))),
+            vec![],
+        ),
+        // The first one takes more than half, then what is left is too little for another.
+        (
+            "hundreds of 83 conditions",
+            format!("{AGENTS} {}", many("User", &long)),
+            vec![within],
+        ),
+        // What is too long by itself keeps nothing from those behind it.
+        (
+            "one of fifty alternatives among others",
+            format!(
+                "{AGENTS} {}{}",
+                permit(0, "User", &alternatives(50)),
+                permit(1, "User", plain)
+            ),
+            vec![within],
+        ),
+        (
+            "a forbid of fifty alternatives",
+            format!("{AGENTS} {everybody} {}", forbid(50)),
+            vec![],
+        ),
+        (
+            "eight forbids of ten alternatives",
+            format!(
+                "{AGENTS} {everybody} {}",
+                (10..18).map(forbid).collect::<String>()
+            ),
+            vec![],
+        ),
+    ];
+    for (what, policies, expected) in cases {
+        let set = load(&only(&policies));
+        let server = default_server("workbench").unwrap();
+        let caller = caller(user("ada", &[]), "/agent/trusted/1");
+        let call = tool("db_read", LARGE);
+        let question = question(&server, &caller, &call);
+        let verdicts = set.ask(&question).unwrap();
+        let before = EVALUATIONS.get();
+        let told = set.remedies(&question, &verdicts);
+        let evaluations = EVALUATIONS.get() - before;
+        assert!((1..=128).contains(&evaluations), "{what}: {evaluations}");
+        let told: Vec<&str> = told
+            .iter()
+            .flat_map(|remedy| &remedy.0)
+            .map(String::as_str)
+            .collect();
+        assert_eq!(told, expected, "{what}");
+    }
 }
 
 #[test]
