@@ -1,4 +1,6 @@
 //! Whatever the policies, the callers and the calls, one after another: what is remembered is what Cedar would say.
+//!
+//! `DIFFERENTIAL_CASES=1000000 cargo test --lib remembering::generated` takes as many questions as you like.
 
 #![expect(clippy::arithmetic_side_effects, reason = "sums of a few questions")]
 
@@ -9,6 +11,11 @@ use super::hostile::{HOSTILE, MANY, both_about_put};
 use super::*;
 use crate::identity::{Acting, Actor, Agent};
 use crate::inventory::Requirement;
+
+/// Questions that are asked if nobody says how many.
+const CASES: usize = 3840;
+/// Those of them that go to one set of policies, one after another.
+const TURNS: usize = 80;
 
 const SCOPES: [&str; 6] = [
     "principal, action, resource",
@@ -115,13 +122,21 @@ fn somebody(place: usize, role: &str) -> Caller {
     caller
 }
 
+fn config() -> ProptestConfig {
+    let cases = std::env::var("DIFFERENTIAL_CASES").map_or(CASES, |cases| cases.parse().unwrap());
+    ProptestConfig {
+        cases: u32::try_from(cases.div_ceil(TURNS)).unwrap(),
+        ..ProptestConfig::default()
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn what_is_remembered_is_what_would_be_said(
         policies in policies(),
-        turns in prop::collection::vec(turn(), 80),
+        turns in prop::collection::vec(turn(), TURNS),
     ) {
         let (set, off) = both_about_put(&policies);
         let mut server = default_server("workbench").unwrap();
