@@ -17,5 +17,7 @@ mod canonical;
 mod messages;
 #[path = "differential/parsers.rs"]
 mod parsers;
+#[path = "differential/pieces.rs"]
+mod pieces;
 #[path = "differential/texts.rs"]
 mod texts;

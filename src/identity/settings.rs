@@ -8,10 +8,11 @@ use jiff::fmt::serde::unsigned_duration::friendly::compact::required;
 use jsonwebtoken::Algorithm;
 use serde::{Deserialize, Serialize};
 
+mod workloads;
+
 pub use super::claim_path::ClaimPath;
 pub use super::introspect::settings::{ClientAuth, Introspection, JwtSvid, PrivateKey, When};
-use crate::spiffe::settings::{BundleSource, Refresh, TrustDomain};
-use crate::spiffe::{self, Bundles, Source};
+pub use workloads::{JwtSvids, Spiffe};
 
 /// Whom to believe, and about what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -297,74 +298,6 @@ pub enum Trust {
     JwtClaims,
 }
 
-/// Workload identities.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Spiffe {
-    /// The trust domains whose workloads may call, for instance `mcp-identity.local`, each by its name or with where its
-    /// bundle comes from. Default: none.
-    pub trust_domains: Vec<TrustDomain>,
-    /// How often bundles are asked for.
-    pub bundles: Refresh,
-    /// What is taken as a JWT-SVID.
-    pub jwt_svid: JwtSvids,
-}
-
-impl Spiffe {
-    /// Where bundles will be: each trust domain's from its own source, and nobody else's.
-    #[must_use]
-    pub fn no_bundles_yet(&self) -> Bundles {
-        let assigned = self.trust_domains.iter().filter_map(|domain| {
-            let source = match domain.bundle.as_ref()? {
-                BundleSource::File(_) => Source::File,
-                BundleSource::HttpsWeb(_) => Source::HttpsWeb,
-                BundleSource::HttpsSpiffe(_) => Source::HttpsSpiffe,
-                BundleSource::WorkloadApi => Source::WorkloadApi,
-            };
-            Some((spiffe::TrustDomain::parse(&domain.name).ok()?, source))
-        });
-        Bundles::new(assigned, self.bundles.max_age)
-    }
-}
-
-/// What is taken as a JWT-SVID. None is without a `bundle` of its trust domain.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct JwtSvids {
-    /// The header that brings a caller's, for instance `x-jwt-svid`; it never reaches the MCP server. Default: none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub header: Option<String>,
-    /// Audiences taken besides the `resource` of the server that is called. Default: none.
-    pub audiences: Vec<String>,
-    /// The signature algorithms taken. Default: all that a JWT-SVID may have but ES512.
-    pub algorithms: Vec<Algorithm>,
-    /// How far its issuer's clock may be from ours. Default: `30s`.
-    #[serde(with = "required")]
-    pub clock_skew: Duration,
-    /// The longest life, from `iat` (or now) to `exp`. Default: `1h`.
-    #[serde(with = "required")]
-    pub max_lifetime: Duration,
-    /// The longest one, in bytes. Default: 8192.
-    pub max_bytes: usize,
-    /// How many that were verified are remembered; 0: verify each one every time. Default: 1000.
-    pub verified: u32,
-}
-
-impl Default for JwtSvids {
-    fn default() -> Self {
-        use Algorithm::{ES256, ES384, PS256, PS384, PS512, RS256, RS384, RS512};
-        Self {
-            header: None,
-            audiences: Vec::new(),
-            algorithms: vec![ES256, ES384, RS256, RS384, RS512, PS256, PS384, PS512],
-            clock_skew: default_clock_skew(),
-            max_lifetime: Duration::from_hours(1),
-            max_bytes: 8192,
-            verified: 1000,
-        }
-    }
-}
-
 fn default_types() -> Vec<String> {
     ["JWT", "at+jwt", "application/at+jwt"]
         .map(str::to_owned)
@@ -404,120 +337,4 @@ fn default_max_key_age() -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const EVERYTHING: &str = r"
-issuers:
-  - name: keycloak
-    issuer: https://login.example/realms/demo
-  - name: partner
-    issuer: https://partner.example
-    keys:
-      jwks_url: https://partner.example/keys
-    algorithms: [ES256, EdDSA]
-    types: [at+jwt]
-    untyped: true
-    audience: contains
-    tolerated_audiences: []
-    clock_skew: 5s
-    max_lifetime: 600s
-    max_token_bytes: 4096
-    refresh_interval: 1m
-    unknown_kid_interval: 30s
-    fetch_timeout: 500ms
-    max_key_age: 1h
-    ca_file: /etc/ca.pem
-    claims:
-      roles: [realm_access.roles, [resource_access, 'https://a.b/', roles]]
-      tenants:
-        - claim: org
-        - claim: groups
-          prefix: /orgs/
-      email: contact.email
-gateways:
-  - name: envoy
-    certificate: spiffe://mcp-identity.local/gateway
-    trusted_for: [principal, xfcc, jwt_claims]
-  - name: local
-    unix: true
-    trusted_for: [principal]
-spiffe:
-  trust_domains: [mcp-identity.local, {name: partner.example, bundle: {file: partner.json}}]
-  bundles: {min_interval: 10s, max_age: 2h}
-  jwt_svid: {header: x-jwt-svid, algorithms: [ES256], max_lifetime: 10m}
-verified_tokens: 500
-";
-
-    #[test]
-    fn reads_every_setting_from_yaml_and_knows_the_defaults() {
-        let settings: Settings = serde_saphyr::from_str(EVERYTHING).unwrap();
-        assert_eq!(
-            settings.issuers[0],
-            Issuer::new("keycloak", "https://login.example/realms/demo")
-        );
-        let partner = &settings.issuers[1];
-        assert_eq!(
-            partner.keys,
-            Keys::JwksUrl("https://partner.example/keys".to_owned())
-        );
-        assert_eq!(partner.algorithms, [Algorithm::ES256, Algorithm::EdDSA]);
-        assert_eq!(
-            partner.claims.roles[1],
-            ClaimPath::new(["resource_access", "https://a.b/", "roles"])
-        );
-        assert_eq!(partner.claims.groups, Claims::default().groups);
-        assert_eq!(
-            settings.gateways[0].trusted_for,
-            [Trust::Principal, Trust::Xfcc, Trust::JwtClaims]
-        );
-        assert_eq!(
-            (settings.verified_tokens, settings.spiffe.trust_domains.len()),
-            (500, 2)
-        );
-        let svid = &settings.spiffe.jwt_svid;
-        assert_eq!(
-            (svid.header.as_deref(), svid.max_bytes),
-            (Some("x-jwt-svid"), JwtSvids::default().max_bytes)
-        );
-        let again: Settings = serde_saphyr::from_str(&serde_saphyr::to_string(&settings).unwrap()).unwrap();
-        assert_eq!(again, settings);
-        assert_eq!(
-            serde_saphyr::from_str::<Settings>("{}").unwrap(),
-            Settings::default()
-        );
-    }
-
-    #[test]
-    fn reads_each_place_of_keys() {
-        let cases = [
-            ("discovery", Keys::Discovery),
-            (
-                "{jwks_url: 'https://a.b/c'}",
-                Keys::JwksUrl("https://a.b/c".to_owned()),
-            ),
-            ("{file: keys.json}", Keys::File("keys.json".into())),
-            ("{secret_file: secret}", Keys::SecretFile("secret".into())),
-            ("none", Keys::Absent),
-        ];
-        for (yaml, keys) in cases {
-            assert_eq!(serde_saphyr::from_str::<Keys>(yaml).unwrap(), keys, "{yaml}");
-        }
-        for yaml in ["{url: x}", "jwks", "{file: a, secret_file: b}"] {
-            assert!(serde_saphyr::from_str::<Keys>(yaml).is_err(), "{yaml}");
-        }
-    }
-
-    #[test]
-    fn refuses_what_it_does_not_know() {
-        for yaml in [
-            "{issuer: []}",
-            "issuers: [{name: a, issuer: 'https://a', audiences: contains}]",
-            "issuers: [{name: a, issuer: 'https://a', algorithms: [none]}]",
-            "gateways: [{name: a, unix: true}]",
-            "gateways: [{name: a, unix: true, trusted_for: [everything]}]",
-        ] {
-            assert!(serde_saphyr::from_str::<Settings>(yaml).is_err(), "{yaml}");
-        }
-    }
-}
+mod tests;
