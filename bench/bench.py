@@ -13,11 +13,13 @@ import argparse
 import gzip
 import json
 import os
+import pathlib
 import platform
 import re
 import shutil
 import statistics
 import subprocess
+import time
 
 import gateway
 from parts import RELEASE, ROOT, WORK, Server, accepts, fail, free_port, mcp_authz, policies, until
@@ -114,6 +116,30 @@ def many_policies(rounds, requests):
     finally:
         for server in (few, many):
             server.stop()
+
+
+def while_loading(rounds, requests):
+    """The p99 of checks while ten thousand policies are loaded anew, against that of a while in which nothing is."""
+    settings = policies(MANY_POLICIES)
+    file = pathlib.Path(settings["policies"]["directory"]) / "more.cedar"
+    server = mcp_authz("loading", settings=settings)
+    loads = lambda: server.log.read_text(errors="replace").count("policies loaded")
+    ratios = []
+    try:
+        ask(server, requests)
+        for number in range(rounds):
+            quiet, loaded = ask(server, requests)["p99"], loads()
+            # Every policy is another one, and validated anew.
+            file.write_text(re.sub(r"(@reason\(\"User \d+)[^ ]* ", rf"\1,{number} ", file.read_text()))
+            # It has been told by then, and waits for more no longer.
+            time.sleep(0.6)
+            ratios.append(ask(server, requests)["p99"] / quiet)
+            if loads() != loaded:
+                fail("the policies were loaded before all checks were asked: ask fewer of them")
+            until("the policies", lambda: loads() > loaded)
+        return statistics.median(ratios)
+    finally:
+        server.stop()
 
 
 def ask_users(server, users, checks):
@@ -245,6 +271,9 @@ def write_page(rows, lines, resident, options, load):
   about other users, so as many policies are candidates.
 - `users_100k_vs_100`: the server's time for a check where {MANY_USERS:,} users ask in turn, each with a token that is known,
   against {FEW_USERS}.
+- `p99_while_loading`: the p99 of as many checks at once as above while {MANY_POLICIES:,} policies are loaded anew beside them, against that of a while
+  in which nothing is.
+- `load_10k_policies_s`: seconds in which 10,000 policies over 500 tools were read, indexed and validated, on one thread.
 - `rss_mb`: resident memory with {SOME_POLICIES:,} policies and {SOME_USERS:,} tokens that are known, after each asked four times; it was {resident[0]:.0f} MB
   when the server was ready.
 - Lists of tools pass unread: there is no figure for them.
@@ -271,6 +300,7 @@ def main():
     ratios = [
         ("check_policies_10k_vs_10", many_policies(options.rounds, options.requests)),
         ("users_100k_vs_100", many_users(min(options.rounds, 5))),
+        ("p99_while_loading", while_loading(options.rounds, options.requests)),
     ]
     resident = memory()
     rows = table(results)

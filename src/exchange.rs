@@ -107,7 +107,11 @@ impl Gateway {
             return name.into();
         }
         match &self.peer {
-            Peer::Tcp(address) => address.to_string().into(),
+            Peer::Tcp(address) => {
+                let mut label = Vec::with_capacity(15);
+                printable::push_address(&mut label, *address);
+                String::from_utf8(label).unwrap_or_default().into()
+            }
             Peer::Unix => "unix".into(),
             Peer::Unknown => "unknown".into(),
         }

@@ -6,11 +6,11 @@
 //! the wire's reason.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
-use tracing::Instrument as _;
 
 use crate::audit::{Journal, Redactor};
 use crate::clock;
@@ -22,6 +22,7 @@ use crate::mcp::{self, Message, Operation};
 use crate::policy::{Opinion, PolicySet, PolicyStore, Question, Shadow, Verdict};
 use crate::respond;
 use crate::telemetry::Metrics;
+use crate::telemetry::trace::{decision_span, in_span};
 
 mod case;
 mod record;
@@ -77,11 +78,16 @@ impl Decider for Pipeline {
         let decide_by = self.journal.decide_by(deadline);
         case.exchange.deadline = before(decide_by);
         let outcome = {
-            let span = case.span.clone();
-            let work = AssertUnwindSafe(self.decide(&mut case).instrument(span)).catch_unwind();
+            let (span, trace, fate) = (case.span.clone(), case.trace.clone(), case.exchange.fate.clone());
+            let id = || fate.decision_id().unwrap_or_default();
+            let mut work = pin!(AssertUnwindSafe(self.decide(&mut case)).catch_unwind());
+            let work = in_span(work.as_mut(), span, || decision_span(id(), trace.as_ref()));
             match tokio::time::timeout_at(decide_by.into(), work).await {
                 Ok(Ok(outcome)) => outcome,
-                Ok(Err(_panic)) => Outcome::Decided(Denial::Unavailable(Reason::Panicked).into()),
+                Ok(Err(_panic)) => {
+                    tracing::error!(decision_id = id(), "a decision ended in a fault of this service");
+                    Outcome::Decided(Denial::Unavailable(Reason::Panicked).into())
+                }
                 Err(_elapsed) => Outcome::Decided(Denial::Unavailable(Reason::DeadlineExceeded).into()),
             }
         };

@@ -7,6 +7,7 @@
 mod actions;
 mod annotations;
 mod arguments;
+mod aside;
 mod ask;
 mod bounds;
 mod case;

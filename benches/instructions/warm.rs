@@ -87,9 +87,10 @@ impl Warm {
         warm
     }
 
-    /// The same person and agent with a token that was never seen before.
+    /// The same agent, for somebody like whom nobody was seen before.
     pub(crate) fn forgotten(mut self) -> Self {
-        let user = self.caller.user.as_deref().unwrap().clone();
+        let mut user = self.caller.user.as_deref().unwrap().clone();
+        user.groups.push("others".to_owned());
         self.caller.user = Some(Arc::new(user));
         self
     }

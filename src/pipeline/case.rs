@@ -15,7 +15,7 @@ use crate::mcp::{Call, Message, Operation};
 use crate::policy::{Opinion, PolicySet};
 use crate::respond::{self, About};
 use crate::telemetry::TraceContext;
-use crate::telemetry::trace::{conclude, decision_span};
+use crate::telemetry::trace::{conclude, decision_span_if_seen};
 
 use super::record::{self, Ending};
 use super::{Outcome, Pipeline};
@@ -29,7 +29,7 @@ pub(super) struct Case<'p> {
     /// Until when it must be recorded.
     deadline: Instant,
     pub(super) decision_id: String,
-    pub(super) trace_id: Option<String>,
+    pub(super) trace: Option<TraceContext>,
     pub(super) span: Span,
     pub(super) server: Option<Arc<Server>>,
     pub(super) message: Option<Message>,
@@ -60,8 +60,8 @@ impl<'p> Case<'p> {
         let trace = TraceContext::extract(&exchange.headers);
         Self {
             pipeline,
-            span: decision_span(&decision_id, trace.as_ref()),
-            trace_id: trace.map(|trace| trace.trace_id()),
+            span: decision_span_if_seen(&decision_id, trace.as_ref()),
+            trace,
             decision_id,
             deadline: exchange.deadline,
             exchange,

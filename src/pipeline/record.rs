@@ -114,7 +114,7 @@ fn common<'a>(case: &'a Case<'_>, ending: Ending<'a>) -> Record<'a> {
         shadow: Vec::new(),
         policy_version: case.policies.as_ref().map(|policies| policies.version().into()),
         durations_us: durations(case, ending.total),
-        trace_id: case.trace_id.as_deref().map(Into::into),
+        trace_id: case.trace.as_ref().map(|trace| trace.trace_id().into()),
         gateway: exchange.gateway.label(),
         request_id: Some(exchange.request_id.as_str())
             .filter(|id| !id.is_empty())

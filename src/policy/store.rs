@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use super::aside;
 use super::changes::{Changes, Told};
 use super::load::version;
 use super::{DecisionCache, Kept, Lookups, PolicySet, Settings};
@@ -243,7 +244,7 @@ impl PolicyStore {
         loop {
             let told = changes.next().await;
             let store = Arc::clone(&self);
-            let outcome = tokio::task::spawn_blocking(move || store.reload(clock::now())).await;
+            let outcome = aside::run(move || store.reload(clock::now())).await;
             match outcome {
                 // Nobody told: the directory that was watched is gone, or its file system tells nothing.
                 Ok(Reload::Loaded | Reload::Refused) if told == Told::Nothing => changes.renew(),

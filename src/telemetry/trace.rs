@@ -1,5 +1,7 @@
 //! The trace that a call belongs to (W3C Trace Context).
 
+use std::pin::Pin;
+
 use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
 use opentelemetry::trace::{SpanContext, TraceContextExt as _};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
@@ -84,6 +86,32 @@ pub fn decision_span(decision_id: &str, trace: Option<&TraceContext>) -> Span {
         outcome = field::Empty,
         reason = field::Empty,
     )
+}
+
+/// The span of one decision where `debug` is logged; else [`Span::none`]: see [`in_span`].
+#[must_use]
+pub fn decision_span_if_seen(decision_id: &str, trace: Option<&TraceContext>) -> Span {
+    if tracing::enabled!(Level::DEBUG) {
+        decision_span(decision_id, trace)
+    } else {
+        Span::none()
+    }
+}
+
+/// Does the work of a decision in its span. Most decisions are made at once, without a word to the log, and making a span costs a
+/// thirtieth of them: where `span` is none, `begin` makes one as soon as the work waits for something.
+pub fn in_span<F: Future>(
+    mut work: Pin<&mut F>,
+    mut span: Span,
+    begin: impl Fn() -> Span,
+) -> impl Future<Output = F::Output> {
+    std::future::poll_fn(move |context| {
+        let polled = span.in_scope(|| work.as_mut().poll(context));
+        if polled.is_pending() && span.is_none() {
+            span = begin();
+        }
+        polled
+    })
 }
 
 /// Logs at `debug` how a decision ended, and writes it down in its span. Does nothing where nobody would see it.

@@ -128,7 +128,10 @@ impl<'a> Object<'a> {
 
     fn address(&mut self, name: &'static str, address: Option<IpAddr>) {
         if let Some(address) = address {
-            let _ = write!(self.name(name), "\"{address}\"");
+            let line = self.name(name);
+            line.push(b'"');
+            printable::push_address(line, address);
+            line.push(b'"');
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::telemetry::trace::{TraceContext, conclude, decision_span};
+use crate::telemetry::trace::{TraceContext, conclude, decision_span, decision_span_if_seen, in_span};
 
 #[derive(Clone, Default)]
 struct Captured(Arc<Mutex<Vec<u8>>>);
@@ -85,6 +85,41 @@ fn a_decision_is_one_span_with_ids_and_outcome() {
     });
     assert_eq!(read["span"], expected);
     assert!(!text.contains("planted"));
+}
+
+#[test]
+fn what_is_said_of_a_decision_that_waits_says_of_which_also_where_decisions_are_not_logged() {
+    let decided = |filter: &str, waits: bool| {
+        logged(LogFormat::Text, filter, false, || {
+            let mut work = std::pin::pin!(async move {
+                if waits {
+                    tokio::task::yield_now().await;
+                }
+                tracing::warn!(target: "mcp_authz::x", "somebody doesn't answer");
+            });
+            let span = decision_span_if_seen("0195", None);
+            let work = in_span(work.as_mut(), span, || decision_span("0195", None));
+            futures_util::FutureExt::now_or_never(async {
+                let mut work = std::pin::pin!(work);
+                if waits {
+                    assert!(futures_util::poll!(work.as_mut()).is_pending());
+                }
+                work.await;
+            })
+            .unwrap();
+        })
+    };
+    let span = "decision{decision_id=\"0195\"}: mcp_authz::x: somebody doesn't answer\n";
+    for (filter, waits, told) in [
+        ("info", true, true),
+        ("debug", true, true),
+        ("debug", false, true),
+        ("info", false, false),
+    ] {
+        let text = decided(filter, waits);
+        assert_eq!(text.contains(span), told, "{filter} {waits} {text}");
+        assert!(text.contains("somebody doesn't answer"));
+    }
 }
 
 #[test]
