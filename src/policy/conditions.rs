@@ -236,7 +236,7 @@ impl Probe {
     /// Why Cedar can't tell.
     pub(super) fn value(&self, request: &Request, entities: &Entities) -> Result<EvalResult, String> {
         #[cfg(test)]
-        EVALUATIONS.with(|done| done.set(done.get() + 1));
+        EVALUATIONS.with(|done| done.set(done.get().saturating_add(1)));
         let expression = self.0.as_ref().ok_or("it can't be looked at by itself")?;
         eval_expression(request, entities, expression).map_err(|error| error.to_string())
     }
