@@ -132,7 +132,7 @@ def while_loading(rounds, requests):
             # Every policy is another one, and validated anew.
             file.write_text(re.sub(r"(@reason\(\"User \d+)[^ ]* ", rf"\1,{number} ", file.read_text()))
             # It has been told by then, and waits for more no longer.
-            time.sleep(0.6)
+            time.sleep(0.3)
             ratios.append(ask(server, requests)["p99"] / quiet)
             if loads() != loaded:
                 fail("the policies were loaded before all checks were asked: ask fewer of them")

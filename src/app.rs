@@ -207,7 +207,7 @@ pub async fn pipeline(config: &Config) -> Result<Pipeline, AppError> {
 /// Validating and testing policies is work for a thread of its own.
 async fn open_policies(config: &Config) -> Result<PolicyStore, AppError> {
     let (settings, servers) = (config.policies.clone(), config.servers.clone());
-    let opening = tokio::task::spawn_blocking(move || PolicyStore::open(&settings, servers, clock::now()));
+    let opening = policy::apart(move || PolicyStore::open(&settings, servers, clock::now()));
     let failed = |problems| AppError::Policies {
         directory: config.policies.directory.clone(),
         problems,

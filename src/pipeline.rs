@@ -242,3 +242,19 @@ fn argument_headers(policies: &PolicySet, server: &Server, message: &Message) ->
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many bytes what a function returns takes.
+    fn size_of_output<A, B, F>(_: impl FnOnce(A, B) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn the_future_of_a_decision_is_small() {
+        let size = size_of_output(|pipeline: &'static Pipeline, exchange| pipeline.answer(exchange));
+        assert!(size <= 2 * 1024, "{size} bytes are moved about for each decision");
+    }
+}

@@ -58,6 +58,7 @@ mod values;
 pub mod verdict;
 mod written;
 
+pub use aside::apart;
 pub use ask::{AskError, PolicySet};
 pub use case::Expected;
 pub use cedar_policy::Effect;

@@ -1,29 +1,39 @@
 //! Loading beside the calls that are decided meanwhile.
 //!
-//! In: what is to be done, for as long as it takes. Out: what came of it. It has a thread of its own, which gets a tenth of a processor where
-//! calls want all of them, and as much as it can use where they don't: reading ten thousand policies is seconds of work, and nobody's
+//! In: what is to be done, for as long as it takes. Out: what came of it. It has a thread of its own ([`apart`]): what it needed of memory
+//! beside what it leaves goes back when the thread ends. Once calls are decided ([`run`]), that gets a twentieth of a processor where calls
+//! want all of them, and as much as it can use where they don't: reading ten thousand policies is seconds of work, and nobody's
 //! call is to wait for it. (Elsewhere than on Linux it is a thread like any other.)
 
 use std::io;
 
 use tokio::sync::oneshot;
 
-/// How far the thread stands back (`nice(2)`): another of the usual niceness gets nine times as much of a processor that both want.
+/// How far the thread stands back (`nice(2)`): another of the usual niceness gets eighteen times as much of a processor that both want.
 #[cfg(target_os = "linux")]
-const NICENESS: i32 = 10;
+const NICENESS: i32 = 13;
 
-/// Does something aside.
+/// Does something aside, behind the calls that are decided meanwhile.
 ///
 /// # Errors
 /// [`io::Error`] if there is no thread to be had, or if what is done panics.
 pub(super) async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    let standing_back = || {
+        stand_back();
+        work()
+    };
+    apart(standing_back).await
+}
+
+/// Does something on a thread of its own.
+///
+/// # Errors
+/// [`io::Error`] if there is no thread to be had, or if what is done panics.
+pub async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
     let (done, outcome) = oneshot::channel();
     let thread = std::thread::Builder::new().name("policies".to_owned());
-    thread.spawn(move || {
-        stand_back();
-        // Nobody waits any more where the service ends.
-        drop(done.send(work()));
-    })?;
+    // Nobody waits any more where the service ends.
+    thread.spawn(move || drop(done.send(work())))?;
     outcome
         .await
         .map_err(|_| io::Error::other("it panicked: see the log"))
