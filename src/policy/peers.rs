@@ -62,10 +62,11 @@ impl Peers {
                     .for_each(|group| of_group.entry(group).or_default().also(telling)),
             }
         }
-        // No user can be declared, but an attribute of what is declared may name one.
+        // No user can be declared, but an attribute or a tag of what is declared may name one.
         for entity in declared.iter() {
-            if let Ok(entity) = entity.to_json_value() {
-                peers.name_those_in(types, entity.get("attrs").unwrap_or(&Value::Null));
+            match entity.to_json_value() {
+                Ok(entity) => peers.name_those_in(types, &entity),
+                Err(_) => of_any.identity = true,
             }
         }
         for (name, store) in stores {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::aside;
 use super::load::version;
 use super::{AskError, PolicyStore, Question, Settings, Verdict, code};
 use crate::clock;
@@ -241,7 +242,7 @@ impl Shadow {
             }
             ticks.tick().await;
             let shadow = Arc::clone(&self);
-            if let Err(error) = tokio::task::spawn_blocking(move || shadow.load(clock::now())).await {
+            if let Err(error) = aside::run(move || shadow.load(clock::now())).await {
                 tracing::error!(%error, "loading the shadow policies failed");
             }
         }

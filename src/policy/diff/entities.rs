@@ -10,11 +10,15 @@ use crate::inventory::{Files, Problem};
 
 const FILE: &str = "entities.json";
 
+/// What of an entity is a value: its key in the file, and in words.
+const VALUES: [(&str, &str); 2] = [("attrs", "attributes"), ("tags", "tags")];
+
 /// An entity as written.
 #[derive(Default, PartialEq)]
 struct Entity {
     parents: BTreeSet<String>,
-    attributes: Value,
+    /// As [`VALUES`] names them.
+    values: [Value; 2],
 }
 
 /// Every entity that isn't the same.
@@ -54,8 +58,10 @@ fn changed(was: &Entity, is: &Entity) -> Vec<String> {
     let mut words: Vec<String> = newly.map(|parent| format!("newly in {parent}")).collect();
     let gone = was.parents.difference(&is.parents);
     words.extend(gone.map(|parent| format!("no longer in {parent}")));
-    if was.attributes != is.attributes {
-        words.push(format!("attributes {} → {}", was.attributes, is.attributes));
+    for (kind, (was, is)) in VALUES.iter().zip(was.values.iter().zip(&is.values)) {
+        if was != is {
+            words.push(format!("{} {was} → {is}", kind.1));
+        }
     }
     words
 }
@@ -72,7 +78,7 @@ fn read(files: &Files) -> Result<BTreeMap<String, Entity>, Problem> {
         let parents = parents.into_iter().flatten().filter_map(name);
         let read = Entity {
             parents: parents.collect(),
-            attributes: entity.get("attrs").cloned().unwrap_or_default(),
+            values: VALUES.map(|(key, _)| entity.get(key).cloned().unwrap_or_default()),
         };
         Some((name(entity.get("uid")?)?, read))
     });

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
+use serde_json::json;
 
 use super::super::schema::pieces;
 use super::super::telling::Telling;
@@ -20,7 +21,7 @@ const SCOPES: [&str; 6] = [
     "principal is Workload, action in [Action::\"read\", Action::\"write\"], resource",
 ];
 /// Every way to look at a user, by the principal and by the context.
-const CONDITIONS: [&str; 33] = [
+const CONDITIONS: [&str; 39] = [
     "true",
     "principal is User",
     "principal is User in Role::\"mcp-admin\"",
@@ -53,8 +54,37 @@ const CONDITIONS: [&str; 33] = [
     "context has user && context.user has clientId && context.user.clientId == \"web\"",
     "context has user && (if context has session then context.user else context.user).tenants.isEmpty()",
     "context has user && context.user == principal",
+    "Group::\"ops\" has lead && principal in Group::\"ops\".lead",
+    "Group::\"ops\" has lead && Group::\"ops\".lead has email && Group::\"ops\".lead.email like \"*@a.example\"",
+    "Group::\"ops\" has lead && Group::\"ops\".lead in Role::\"mcp-admin\"",
+    "Group::\"ops\".hasTag(\"oncall\") && principal in Group::\"ops\".getTag(\"oncall\")",
+    "Group::\"ops\".hasTag(\"oncall\") && Group::\"ops\".getTag(\"oncall\").contains(principal)",
+    "context has user && Group::\"ops\".hasTag(\"oncall\") && context.user in Group::\"ops\".getTag(\"oncall\")",
     "User::\"https://a.example#ada\" has username && User::\"https://a.example#ada\".username == \"bob\"",
 ];
+
+/// These policies where a group has a user for an attribute, and users in a tag.
+fn with_users_in_groups(policies: &str) -> Files {
+    let user = |id: &str| json!({"__entity": {"type": "User", "id": id}});
+    let group = json!({
+        "uid": {"type": "Group", "id": "ops"}, "parents": [],
+        "attrs": {"lead": user("https://a.example#ada")}, "tags": {"oncall": [user("https://b.example#bob")]},
+    });
+    let files = only(policies);
+    let changed = files.iter().map(|(path, bytes)| {
+        let text = std::str::from_utf8(bytes).unwrap();
+        let text = match path {
+            "base.cedarschema" => text.replace(
+                "entity Group in [Group, Role];",
+                "entity Group in [Group, Role] = { lead?: User } tags Set<User>;",
+            ),
+            "entities.json" => text.replacen('[', &format!("[{group},"), 1),
+            _ => text.to_owned(),
+        };
+        (path.to_owned(), text.into_bytes())
+    });
+    changed.collect()
+}
 
 /// What the validator takes of all scopes with all conditions.
 static SOUND: LazyLock<Vec<String>> = LazyLock::new(|| {
@@ -63,7 +93,9 @@ static SOUND: LazyLock<Vec<String>> = LazyLock::new(|| {
             .iter()
             .map(move |condition| format!("({scope}) when {{ {condition} }};"))
     });
-    let is_sound = |body: &String| PolicySet::load(&only(&format!("@id(\"p\") permit {body}")), &[]).is_ok();
+    let is_sound = |body: &String| {
+        PolicySet::load(&with_users_in_groups(&format!("@id(\"p\") permit {body}")), &[]).is_ok()
+    };
     let sound: Vec<String> = all.filter(is_sound).collect();
     for condition in CONDITIONS {
         assert!(sound.iter().any(|body| body.contains(condition)), "{condition}");
@@ -125,7 +157,7 @@ proptest! {
         people in prop::collection::vec(person(), 60),
         path in select(&["/agent/trusted/1", "/other"]),
     ) {
-        let set = load(&only(&policies));
+        let set = load(&with_users_in_groups(&policies));
         let server = default_server("workbench").unwrap();
         let call = tool("fs_read", r#"{"path":"/a"}"#);
         for person in people {
