@@ -92,7 +92,7 @@ def policies(count):
     """A directory of the repository's policies and so many more. None of these is about the user who asks, so as many are
     candidates as without them."""
     folder = WORK / f"policies-{count}"
-    shutil.copytree(ROOT / "policies", folder, ignore=shutil.ignore_patterns("tests"))
+    shutil.copytree(ROOT / "policies", folder, ignore=shutil.ignore_patterns("tests"), dirs_exist_ok=True)
     text = (
         f'@id("more-{number:05}")\n@reason("User {number} may call {tool}")\n'
         f'permit (principal == User::"https://id.example/realms/mcp#user-{number}", action == Action::"workbench/{tool}", resource);\n'
