@@ -207,6 +207,17 @@ impl<'a> Value<'a> {
     }
 }
 
+/// The field of that number, of a message of which no other is read.
+fn only(bytes: &[u8], wanted: u32) -> Result<Option<Value<'_>>, Unusual> {
+    let (mut fields, mut found) = (Fields(bytes), None);
+    while let Some((number, value)) = fields.next()? {
+        if number == wanted {
+            once(&mut found, value)?;
+        }
+    }
+    Ok(found)
+}
+
 /// A field that is said once. Of one that is said twice, the last counts, or both are merged.
 fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), Unusual> {
     match slot.replace(value) {
@@ -221,14 +232,10 @@ impl<'a> Asked<'a> {
     /// # Errors
     /// [`Unusual`] if they say anything that takes more than one look.
     pub fn swift(bytes: &'a [u8]) -> Result<Self, Unusual> {
-        let (mut fields, mut attributes) = (Fields(bytes), None);
-        while let Some((number, value)) = fields.next()? {
-            if number == 1 {
-                once(&mut attributes, value.bytes()?)?;
-            }
-        }
         let mut asked = Self::default();
-        attributes.map_or(Ok(()), |bytes| asked.attributes(bytes))?;
+        if let Some(attributes) = only(bytes, 1)? {
+            asked.attributes(attributes.bytes()?)?;
+        }
         Ok(asked)
     }
 
@@ -273,13 +280,8 @@ impl<'a> Asked<'a> {
 
     /// `AttributeContext.Request`
     fn request(&mut self, bytes: &'a [u8]) -> Result<(), Unusual> {
-        let (mut fields, mut http) = (Fields(bytes), None);
-        while let Some((number, value)) = fields.next()? {
-            if number == 2 {
-                once(&mut http, value.bytes()?)?;
-            }
-        }
-        self.http = http.map(Http::swift).transpose()?;
+        let http = only(bytes, 2)?;
+        self.http = http.map(|http| Http::swift(http.bytes()?)).transpose()?;
         Ok(())
     }
 }
@@ -365,13 +367,7 @@ fn socket_address(bytes: &[u8]) -> Result<&str, Unusual> {
     let Some((1, bytes)) = kind else {
         return Ok("");
     };
-    let (mut fields, mut address) = (Fields(bytes), None);
-    while let Some((number, value)) = fields.next()? {
-        if number == 2 {
-            once(&mut address, value.text()?)?;
-        }
-    }
-    Ok(address.unwrap_or_default())
+    only(bytes, 2)?.map_or(Ok(""), Value::text)
 }
 
 /// An entry of a map from texts to texts.
