@@ -17,6 +17,7 @@ pub mod listen;
 mod serve;
 pub mod settings;
 mod tls;
+mod turn;
 pub(crate) mod unix;
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{Request, Response};
+use tokio::task::yield_now;
 use tokio::time::timeout_at;
 use tonic::Status;
 use tonic::body::Body;
@@ -57,6 +58,9 @@ pub struct Check<D> {
     budget: Budget,
     max_message_bytes: usize,
 }
+
+/// A longer message takes its time to read, and is read on a task of its own: the connection that it came on has others.
+const SHORT: usize = 16 * 1024;
 
 /// [`Check`], called with requests of HTTP/2.
 #[derive(Debug)]
@@ -124,6 +128,9 @@ impl<D: Decider> Check<D> {
         let asking = parts.extensions.remove::<Asking>().unwrap_or_default();
         let message = unary::message(&parts.headers, body, self.max_message_bytes).await?;
         drop(parts);
+        if message.len() > SHORT {
+            yield_now().await;
+        }
         let deadlines = self.budget.deadlines(arrival.timeout, arrival.started);
         let fate = Fate::default();
         let frame = request::Frame {
@@ -173,8 +180,11 @@ fn late(fate: &Fate) -> Failure {
 mod tests {
     use std::hint::black_box;
 
+    use prost::Message as _;
+
     use super::*;
-    use crate::exchange::{Exchange, Reply};
+    use crate::exchange::{Exchange, Forward, Reply};
+    use crate::wire::tests::harness::check;
 
     /// Whatever it keeps while it waits is that large.
     const OF_A_DECIDER: usize = 1024;
@@ -195,6 +205,35 @@ mod tests {
     /// How many bytes what a function returns takes.
     fn size_of_output<A, B, F>(_: impl FnOnce(A, B) -> F) -> usize {
         size_of::<F>()
+    }
+
+    struct Allows;
+
+    impl Decider for Allows {
+        async fn answer(&self, _: Box<Exchange>) -> Reply {
+            Reply::Forward(Forward::default())
+        }
+
+        fn denied_by_wire(&self, _: &'static str, _: &Gateway, _: Option<&str>) {}
+    }
+
+    #[tokio::test]
+    async fn a_short_message_is_answered_where_it_was_read_and_a_long_one_by_a_task() {
+        for (filling, at_once) in [(0, true), (SHORT - 1024, true), (SHORT, false)] {
+            let mut check = check("/");
+            let http = check.attributes.as_mut().unwrap().request.as_mut().unwrap();
+            http.http.as_mut().unwrap().raw_body = vec![b' '; filling];
+            let mut frame = vec![0];
+            frame.extend(u32::try_from(check.encoded_len()).unwrap().to_be_bytes());
+            check.encode(&mut frame).unwrap();
+            let mut service = service(Arc::new(Allows), &Settings::default());
+            let body = Body::new(http_body_util::Full::new(Bytes::from(frame)));
+            let mut answering = tower::Service::call(&mut service, Request::new(body));
+            assert_eq!(answering.as_mut().now_or_never().is_some(), at_once, "{filling}");
+            if !at_once {
+                assert_eq!(answering.await.unwrap().status(), 200);
+            }
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! knows how many others wait ([`Guard`]).
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::server::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -22,6 +23,7 @@ use tower::Service;
 use super::check::{self, Guard, Rules};
 use super::connection::Connection;
 use super::settings::Settings;
+use super::turn::{Taken, Turn};
 use crate::exchange::Decider;
 
 /// How long a peer may leave a keepalive ping unanswered.
@@ -77,31 +79,21 @@ impl<D: Decider> Service<Request<Body>> for Services<D> {
 
 /// What every connection is served with.
 pub(super) struct Server<D> {
-    builder: http2::Builder<TokioExecutor>,
     services: Services<D>,
     rules: Arc<Rules>,
+    max_streams: u32,
+    keepalive: Duration,
     age: Option<Duration>,
     grace: Duration,
 }
 
 impl<D: Decider> Server<D> {
     pub(super) fn new(settings: &Settings, services: Services<D>, rules: Rules) -> Self {
-        let mut builder = http2::Builder::new(TokioExecutor::new());
-        builder
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(settings.max_concurrent_streams)
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_send_buf_size(SEND_BUFFER)
-            .max_header_list_size(HEADER_LIST)
-            .max_pending_accept_reset_streams(RESET_BY_PEER)
-            .max_local_error_reset_streams(RESET_BY_US)
-            .keep_alive_interval(settings.keepalive)
-            .keep_alive_timeout(KEEPALIVE_TIMEOUT);
         Self {
-            builder,
             services,
             rules: Arc::new(rules),
+            max_streams: settings.max_concurrent_streams,
+            keepalive: settings.keepalive,
             age: settings.max_connection_age,
             // Each check that came before the goodbye is answered, however long it may take.
             grace: settings.shutdown_grace.max(settings.max_deadline),
@@ -138,21 +130,45 @@ impl<D: Decider> Server<D> {
             connection.asking().clone(),
             Arc::clone(&self.rules),
         );
-        let serving = self.builder.serve_connection(TokioIo::new(connection), guard);
+        let taken = Taken::default();
+        let http2 = self.http2(taken.clone());
+        let serving = http2.serve_connection(TokioIo::new(connection), guard);
         let (age, grace) = (self.age, self.grace);
         async move {
-            let mut serving = pin!(serving);
+            let (mut serving, mut turn) = (pin!(serving), Turn::of(taken));
             tokio::select! {
-                ended = &mut serving => return tell(ended),
+                ended = poll_fn(|context| turn.poll(serving.as_mut(), context)) => return tell(ended),
                 () = goodbye(age, stopped) => serving.as_mut().graceful_shutdown(),
             }
+            let ending = poll_fn(|context| turn.poll(serving.as_mut(), context));
             // Each check on it is answered in time; a peer that doesn't take the answers is not waited for.
-            if let Ok(ended) = timeout(grace, serving).await {
+            if let Ok(ended) = timeout(grace, ending).await {
                 tell(ended);
             } else {
                 tracing::debug!("a connection was cut: its peer took neither answers nor goodbye");
             }
         }
+    }
+}
+
+impl<D> Server<D> {
+    /// HTTP/2 within its bounds.
+    fn http2(&self, taken: Taken) -> http2::Builder<Taken> {
+        let mut builder = http2::Builder::new(taken);
+        builder
+            .timer(TokioTimer::new())
+            // No client of gRPC reads it.
+            .auto_date_header(false)
+            .max_concurrent_streams(self.max_streams)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_send_buf_size(SEND_BUFFER)
+            .max_header_list_size(HEADER_LIST)
+            .max_pending_accept_reset_streams(RESET_BY_PEER)
+            .max_local_error_reset_streams(RESET_BY_US)
+            .keep_alive_interval(self.keepalive)
+            .keep_alive_timeout(KEEPALIVE_TIMEOUT);
+        builder
     }
 }
 
