@@ -278,8 +278,9 @@ impl Verifier {
     ) -> Result<Option<Presented>, IdentityError> {
         let token = self.token(exchange, server, now).await?;
         if let Some(presented) = &token {
-            let revocable = &presented.verified.token.revocable;
-            let checked = revocable.check(&*self.store, exchange.started, exchange.deadline);
+            let token = &presented.verified.token;
+            let (store, now) = (&*self.store, exchange.started);
+            let checked = token.revocable.check(&token.user, store, now, exchange.deadline);
             checked.await?;
         }
         Ok(token)

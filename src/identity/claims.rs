@@ -21,7 +21,7 @@ pub(super) struct Token {
     pub(super) times: Times,
     /// `aud`
     pub(super) audiences: Vec<String>,
-    /// By what it may be revoked.
+    /// Whether it was revoked.
     pub(super) revocable: Revocable,
     /// What its presenter must prove.
     pub(super) bound: Bound,
@@ -71,7 +71,7 @@ pub(super) fn read(claims: &Claims, settings: &settings::Issuer) -> Result<Token
         times,
         bound,
         audiences: audiences(claims)?,
-        revocable: Revocable::new(&user, times.iat),
+        revocable: Revocable::new(times.iat),
         actor: actor::read(claims, user.client_id.as_deref(), settings)?,
         user,
     })

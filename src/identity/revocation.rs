@@ -150,10 +150,10 @@ pub fn keep_until(issued_until: Timestamp, settings: &settings::Issuer) -> Times
     issued_until.saturating_add(longest).unwrap_or(Timestamp::MAX)
 }
 
-/// By what a token may be revoked.
+/// Whether a token was revoked. Its ids aren't kept: they are asked for once after each revocation of anything, and
+/// would be a tenth of what is kept of a token.
 #[derive(Debug)]
 pub(super) struct Revocable {
-    ids: [Option<(Kind, Id)>; 5],
     /// `iat`; a token without it counts as issued before everything.
     issued: i64,
     /// The version of the store's revocations at which none of them was this token's.
@@ -163,29 +163,35 @@ pub(super) struct Revocable {
 /// No store counts so far.
 const NEVER: u64 = u64::MAX;
 
+/// By what this user's token may be revoked.
+fn ids(user: &User) -> impl Iterator<Item = (Kind, Id)> {
+    let values = [
+        (Kind::Token, user.token_id.as_deref()),
+        (Kind::Session, user.login_session.as_deref()),
+        (Kind::Subject, Some(user.subject.as_str())),
+        (Kind::Client, user.client_id.as_deref()),
+        (Kind::Issuer, Some("")),
+    ];
+    let values = values.into_iter();
+    values.filter_map(|(kind, value)| Some((kind, id(kind, &user.issuer, value?))))
+}
+
 impl Revocable {
-    /// The ids of a verified token, issued at this second.
-    pub(super) fn new(user: &User, issued: Option<i64>) -> Self {
-        let values = [
-            (Kind::Token, user.token_id.as_deref()),
-            (Kind::Session, user.login_session.as_deref()),
-            (Kind::Subject, Some(user.subject.as_str())),
-            (Kind::Client, user.client_id.as_deref()),
-            (Kind::Issuer, Some("")),
-        ];
+    /// A verified token, issued at this second.
+    pub(super) fn new(issued: Option<i64>) -> Self {
         Self {
-            ids: values.map(|(kind, value)| Some((kind, id(kind, &user.issuer, value?)))),
             issued: issued.unwrap_or(i64::MIN),
             good_at: AtomicU64::new(NEVER),
         }
     }
 
-    /// Whether nothing that is known by now revokes the token.
+    /// Whether nothing that is known by now revokes this user's token.
     ///
     /// # Errors
     /// What revoked it, or that the store can't tell in time.
     pub(super) async fn check(
         &self,
+        user: &User,
         store: &dyn Store,
         now: Instant,
         deadline: Instant,
@@ -198,10 +204,10 @@ impl Revocable {
         if self.good_at.load(Ordering::Relaxed) == version {
             return Ok(());
         }
-        for (kind, id) in self.ids.iter().flatten() {
+        for (kind, id) in ids(user) {
             // Whole seconds, as `iat` counts, and that second with them: who was issued a token in the very second of
             // the revocation asks for another.
-            let revoked = store.revoked(id).map(Timestamp::as_second);
+            let revoked = store.revoked(&id).map(Timestamp::as_second);
             if revoked.is_some_and(|until| self.issued <= until) {
                 return Err(kind.refusal());
             }
