@@ -1,22 +1,37 @@
 //! One question to all the policies: what is asked, of whom, and what comes of it.
 
+pub(super) mod actions;
+pub(super) mod context;
+pub(super) mod decisions;
+pub(super) mod entities;
+pub(super) mod evaluate;
+pub(super) mod index;
+pub(super) mod knowledge;
+pub(super) mod peers;
+pub(super) mod reads;
+pub(super) mod scope;
+pub(super) mod standing;
+pub(super) mod target;
+pub(super) mod telling;
+pub(super) mod values;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use cedar_policy::{Context, Entities};
 
-use super::conditions::Known;
-use super::context::context;
-use super::decisions::{DecisionStatus, Decisions, Lookups};
-use super::entities::{BuildError, Fixed, StepUp, build, uid};
-use super::evaluate::Engine;
-use super::kept::Kept;
-use super::peers::Peers;
+use self::context::context;
+use self::decisions::{DecisionStatus, Decisions, Lookups};
+use self::entities::{BuildError, Fixed, StepUp, build, uid};
+use self::evaluate::Engine;
+use self::peers::Peers;
+use self::standing::{Standing, Standings, Standpoint};
+use self::target::{MAX_LISTENED, Target};
+use super::explain::conditions::Known;
+use super::load::kept::Kept;
 use super::settings::DecisionCache;
-use super::standing::{Standing, Standings, Standpoint};
-use super::target::{MAX_LISTENED, Target};
 use super::verdict::Verdict;
-use super::{Question, code, load, standing, suite};
+use super::{Question, code, load, suite};
 use crate::inventory::{ArgumentError, Files, Inventory, Place, Problem, Requirement, Server};
 
 /// Everything that decides: the policies of one directory as they were at one moment, with the tools they are about.

@@ -7,15 +7,18 @@ use std::sync::Arc;
 
 use cedar_policy::{Context, Effect, Entities, EntityUid, Request};
 
-use super::conditions::Value;
-use super::scope::{Actions, Part, Scope};
-use super::target::Target;
-use super::trace::{Applied, Looked, Met, OfPrincipal, Trace};
+use self::conditions::Value;
+use self::trace::{Applied, Looked, Met, OfPrincipal, Trace};
+use super::ask::scope::{Actions, Part, Scope};
+use super::ask::target::Target;
 use super::verdict::{Fired, Principal};
 use super::written::Location;
 use super::{AskError, PolicySet, Question};
 
+pub(super) mod conditions;
+pub(super) mod step_up;
 mod told;
+pub(super) mod trace;
 
 pub use told::Remedy;
 

@@ -8,15 +8,17 @@ use std::sync::Arc;
 
 use cedar_policy::Effect;
 
-use super::conditions::Conditions;
-use super::evaluate::Rule;
-use super::reach::{Reach, Sides, World};
-use super::schema;
+use self::reach::{Reach, Sides, World};
+use super::ask::evaluate::Rule;
+use super::explain::conditions::Conditions;
+use super::load::schema;
 use super::{BuildError, PolicySet};
 use crate::inventory::problem::code;
 use crate::inventory::{Files, Problem, Server};
 
 mod covered;
+pub(super) mod crowd;
+pub(super) mod reach;
 
 #[cfg(test)]
 mod tests;

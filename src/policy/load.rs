@@ -1,26 +1,39 @@
 //! The files of a policy directory to a [`PolicySet`], or to everything that is wrong with them.
 
+pub(super) mod annotations;
+pub(super) mod arguments;
+pub(super) mod aside;
+pub(super) mod bounds;
+pub(super) mod changes;
+pub(super) mod declared;
+pub(super) mod kept;
+pub(super) mod links;
+pub(super) mod part;
+pub(super) mod rules;
+pub(super) mod schema;
+pub(super) mod strays;
+pub(super) mod validate;
+
 use std::collections::BTreeSet;
 
 use aws_lc_rs::digest;
 use cedar_policy::{EntityUid, PolicyId, Schema};
 
+use self::declared::Declared;
+use self::kept::Kept;
+use self::rules::Rules;
+use self::schema::join;
+use self::validate::Finding;
 use super::PolicySet;
-use super::actions;
-use super::arguments;
-use super::conditions;
-use super::crowd;
-use super::decisions::Decisions;
-use super::declared::Declared;
-use super::entities::{Fixed, ToolEntity};
-use super::evaluate::Engine;
-use super::kept::Kept;
-use super::peers::Peers;
-use super::rules::Rules;
-use super::schema::join;
-use super::standing;
+use super::ask::actions;
+use super::ask::decisions::Decisions;
+use super::ask::entities::{Fixed, ToolEntity};
+use super::ask::evaluate::Engine;
+use super::ask::peers::Peers;
+use super::ask::standing;
+use super::explain::conditions;
+use super::lint::crowd;
 use super::suite::Report;
-use super::validate::{self, Finding};
 use crate::inventory::problem::code;
 use crate::inventory::{Files, Inventory, Problem, Server};
 

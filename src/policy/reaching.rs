@@ -7,9 +7,9 @@ use cedar_policy::EntityUid;
 use serde::Serialize;
 
 use super::PolicySet;
-use super::entities::uid;
-use super::evaluate::Rule;
-use super::scope::{Part, Scope};
+use super::ask::entities::uid;
+use super::ask::evaluate::Rule;
+use super::ask::scope::{Part, Scope};
 
 /// A policy in whose scope a tool is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::aside;
+use super::load::aside;
 use super::load::version;
 use super::{AskError, PolicyStore, Question, Settings, Verdict, code};
 use crate::clock;

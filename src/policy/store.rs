@@ -10,8 +10,8 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::aside;
-use super::changes::{Changes, Told};
+use super::load::aside;
+use super::load::changes::{Changes, Told};
 use super::load::version;
 use super::{DecisionCache, Kept, Lookups, PolicySet, Settings};
 use crate::clock;

@@ -17,10 +17,13 @@
 //!       fs_read   allow   deny
 //! ```
 
+pub(super) mod case;
+pub(super) mod coverage;
 mod file;
+pub(super) mod table;
 
-use super::case::{self, Expected};
-use super::table::Placed;
+use self::case::Expected;
+use self::table::Placed;
 use super::{AskError, PolicySet, Question, Verdict};
 use crate::inventory::problem::code;
 use crate::inventory::{Files, Problem, Server};

@@ -7,8 +7,8 @@ use cedar_policy::{ActionConstraint, Effect, EntityUid, Policy, PrincipalConstra
 use super::PolicyChange;
 use crate::inventory::changes::Fate;
 use crate::policy::PolicySet;
-use crate::policy::conditions::Conditions;
-use crate::policy::evaluate::Rule;
+use crate::policy::ask::evaluate::Rule;
+use crate::policy::explain::conditions::Conditions;
 
 /// Every policy that isn't the same, by id.
 pub(super) fn between(old: &PolicySet, new: &PolicySet) -> Vec<PolicyChange> {

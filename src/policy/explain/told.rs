@@ -8,9 +8,9 @@ use std::cell::Cell;
 
 use cedar_policy::{Effect, Entities, Request};
 
-use crate::policy::conditions::{Conditions, Said};
-use crate::policy::evaluate::Rule;
-use crate::policy::standing::Standpoint;
+use crate::policy::ask::evaluate::Rule;
+use crate::policy::ask::standing::Standpoint;
+use crate::policy::explain::conditions::{Conditions, Said};
 use crate::policy::verdict::{Outcome, Verdict};
 use crate::policy::{PolicySet, Question};
 

@@ -8,9 +8,9 @@ use cedar_policy::Effect;
 
 use super::Found;
 use crate::inventory::problem::code;
-use crate::policy::conditions;
-use crate::policy::evaluate::Rule;
-use crate::policy::reach::{Reach, World, of_the_same};
+use crate::policy::ask::evaluate::Rule;
+use crate::policy::explain::conditions;
+use crate::policy::lint::reach::{Reach, World, of_the_same};
 
 /// From so many things on that a policy is about, it isn't filed by each of them.
 const BROAD: usize = 64;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::super::case::TestUser;
 use super::Subject;
 use crate::identity::Workload;
 use crate::inventory::{Files, Problem};
+use crate::policy::suite::case::TestUser;
 use crate::spiffe::SpiffeId;
 
 /// Of a file of tests, whom it names.

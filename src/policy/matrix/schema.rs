@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use cedar_policy::{Schema, SchemaFragment};
 use serde_json::{Map, Value, json};
 
-use super::super::schema::{BASE, CONTEXT, diagnostic, pieces};
 use super::rewrite::{CALL, UNKNOWN};
 use crate::inventory::{Files, Inventory, Problem, Server};
+use crate::policy::load::schema::{BASE, CONTEXT, diagnostic, pieces};
 
 /// What of a context can be known before a call is.
 pub(super) const IDENTITIES: [&str; 4] = ["user", "workload", "agent", "actingWorkload"];

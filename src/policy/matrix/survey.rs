@@ -11,14 +11,14 @@ use cedar_policy::{
 };
 
 use super::super::PolicySet;
-use super::super::entities::{BuildError, build, uid};
-use super::super::evaluate::Rule;
 use super::cell::{Cell, Said};
 use super::outcomes::{Outcomes, simplified};
 use super::rewrite::{UNKNOWN, rewritten, text, told};
 use super::schema::Second;
 use super::what::What;
 use super::who::{Asked, Who};
+use crate::policy::ask::entities::{BuildError, build, uid};
+use crate::policy::ask::evaluate::Rule;
 
 /// A policy set, looked at through its second schema.
 pub(super) struct Survey<'a> {

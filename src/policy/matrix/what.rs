@@ -3,8 +3,8 @@
 use cedar_policy::{EntityTypeName, EntityUid, Policy, ResourceConstraint};
 
 use super::super::PolicySet;
-use super::super::actions::asked;
-use super::super::entities::uid;
+use crate::policy::ask::actions::asked;
+use crate::policy::ask::entities::uid;
 
 /// Something that can be called.
 #[derive(Debug, Clone, PartialEq, Eq)]

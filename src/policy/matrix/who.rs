@@ -10,9 +10,9 @@ use std::sync::Arc;
 use cedar_policy::{Entity, EntityUid, PartialEntity, RestrictedExpression, Schema};
 use jiff::Timestamp;
 
-use super::super::entities::{BuildError, Fixed, StepUp, build, prefixes, uid};
 use super::super::verdict::Principal;
 use crate::identity::{User, Workload};
+use crate::policy::ask::entities::{BuildError, Fixed, StepUp, build, prefixes, uid};
 use crate::spiffe::SpiffeId;
 
 /// One principal of a matrix, as its author names it.

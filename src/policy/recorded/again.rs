@@ -8,10 +8,10 @@ use super::{Arguments, Recorded, Unasked};
 use crate::inventory::Server;
 use crate::mcp::Operation;
 use crate::mcp::json::Object;
-use crate::policy::context::Needs;
-use crate::policy::entities::StepUp;
-use crate::policy::evaluate::Rule;
-use crate::policy::target::Target;
+use crate::policy::ask::context::Needs;
+use crate::policy::ask::entities::StepUp;
+use crate::policy::ask::evaluate::Rule;
+use crate::policy::ask::target::Target;
 use crate::policy::{AskError, Explanation, PolicySet, Question, Verdict, code};
 
 /// What a question comes to.

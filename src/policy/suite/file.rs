@@ -9,8 +9,8 @@ use serde_saphyr::Spanned;
 
 use crate::identity::{Acting, Actor, Workload};
 use crate::inventory::{Files, Problem};
-use crate::policy::case::{self, Case, People};
-use crate::policy::table::{Matrix, Placed, cells};
+use crate::policy::suite::case::{self, Case, People};
+use crate::policy::suite::table::{Matrix, Placed, cells};
 use crate::spiffe::SpiffeId;
 
 /// A file's cases.

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::sync::Mutex;
 
-use super::super::actions::asked;
-use super::super::case::{Case, People};
 use super::*;
 use crate::clock;
 use crate::mcp::methods;
+use crate::policy::ask::actions::asked;
+use crate::policy::suite::case::{Case, People};
 
 const SCHEMA: &str = "base.cedarschema";
 

@@ -8,11 +8,11 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
-use super::super::context::{Needs, context};
 use super::plain::everything;
 use super::*;
 use crate::identity::{Acting, Actor, Agent};
 use crate::inventory::Requirement;
+use crate::policy::ask::context::{Needs, context};
 use cedar_policy::{Authorizer, Decision, Effect, Request};
 
 const PRINCIPALS: [&str; 12] = [

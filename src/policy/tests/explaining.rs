@@ -1,7 +1,7 @@
 //! What is said of a denial: to authors all of it, to callers what is theirs.
 
 use super::*;
-use crate::policy::conditions::EVALUATIONS;
+use crate::policy::explain::conditions::EVALUATIONS;
 
 /// What the one permit for readers lacks.
 fn near(condition: &str, given: &str, change: impl Fn(&mut User)) -> (Vec<String>, Vec<Remedy>) {

@@ -7,13 +7,13 @@
 
 use std::collections::BTreeSet;
 
-use super::super::kept::Kept;
-use super::super::rules::Rules;
-use super::super::schema::join;
-use super::super::validate::{self, Finding};
 use super::differential::all_bodies;
 use super::*;
 use crate::inventory::Inventory;
+use crate::policy::load::kept::Kept;
+use crate::policy::load::rules::Rules;
+use crate::policy::load::schema::join;
+use crate::policy::load::validate::{self, Finding};
 
 /// Each finding in words. Against the whole, an error comes once for each action of a kind: which one it is, and which of its
 /// arguments are spelt alike, is left out.

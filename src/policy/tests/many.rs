@@ -5,9 +5,9 @@
     reason = "a test that overflows fails, as it should"
 )]
 
-use super::super::kept::{Kept, Work};
 use super::*;
 use crate::clock;
+use crate::policy::load::kept::{Kept, Work};
 
 fn grown_files(policies: usize, tools: usize) -> Files {
     grown::grown(&directory(), policies, tools)

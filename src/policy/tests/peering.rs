@@ -7,10 +7,10 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::json;
 
-use super::super::schema::pieces;
-use super::super::telling::Telling;
 use super::differential::{plain, said};
 use super::*;
+use crate::policy::ask::telling::Telling;
+use crate::policy::load::schema::pieces;
 
 const SCOPES: [&str; 6] = [
     "principal, action, resource",

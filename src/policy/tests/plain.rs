@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use cedar_policy::{Authorizer, Decision, Entities, Request};
 
-use super::super::context::{Needs, context};
-use super::super::entities::{StepUp, uid};
 use super::*;
+use crate::policy::ask::context::{Needs, context};
+use crate::policy::ask::entities::{StepUp, uid};
 
 const FILES: &[(&str, &str)] = &[(
     "more.cedar",
@@ -178,7 +178,7 @@ pub(super) fn everything(set: &PolicySet, question: &Question<'_>) -> Entities {
     let tools = set.inventory().iter().flat_map(|server| {
         server.iter().map(|tool| {
             fixed
-                .tool(&super::super::entities::ToolEntity {
+                .tool(&crate::policy::ask::entities::ToolEntity {
                     action: &tool.action,
                     server: server.name.as_str(),
                     groups: &tool.groups,

@@ -6,8 +6,8 @@ mod reloads;
 
 use std::collections::HashMap;
 
-use super::super::values::MAX_BYTES;
 use super::*;
+use crate::policy::ask::values::MAX_BYTES;
 
 const ALL: &str = "@id(\"all\") permit (principal, action, resource);\n";
 

@@ -16,11 +16,11 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::super::evaluate::{Engine, Rule};
-use super::super::kept::Kept;
-use super::super::rules::Rules;
 use super::differential::{Said, said};
 use super::*;
+use crate::policy::ask::evaluate::{Engine, Rule};
+use crate::policy::load::kept::Kept;
+use crate::policy::load::rules::Rules;
 
 /// Cases of a usual run.
 const CASES: usize = 100_000;
