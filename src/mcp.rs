@@ -5,6 +5,7 @@
 
 pub mod call;
 pub mod json;
+pub mod list;
 pub mod message;
 pub mod methods;
 pub mod refusal;

@@ -7,7 +7,8 @@
 //! loopback that allows it; SETTINGS is JSON, `{}` for the usual ones.
 //! `bench users DIRECTORY COUNT` writes tokens of so many users. `bench ask DIRECTORY GRPC_PORT USERS CHECKS` asks for so many
 //! of them in turn, CHECKS times in all, and fails unless every answer is an allow.
-//! `bench reader` prints how fast the JSON reader is, as lines `name value`; `bench policies` what ten thousand policies cost.
+//! `bench reader` prints how fast the JSON reader is, as lines `name value`; `bench policies` what ten thousand policies cost;
+//! `bench lists` what a list of 500 tools does.
 
 use std::error::Error;
 use std::io::Write as _;
@@ -15,13 +16,18 @@ use std::path::Path;
 
 mod frame;
 mod grown;
+mod lists;
 mod policies;
 mod reader;
 mod texts;
 mod users;
 
 const USAGE: &str = "usage: bench prepare DIRECTORY | bench configure DIRECTORY NAME DURABILITY GRPC_PORT HTTP_PORT SETTINGS | \
-    bench users DIRECTORY COUNT | bench ask DIRECTORY GRPC_PORT USERS CHECKS | bench reader | bench policies";
+    bench users DIRECTORY COUNT | bench ask DIRECTORY GRPC_PORT USERS CHECKS | bench reader | bench policies | \
+    bench lists";
+
+/// The nesting that the default configuration allows.
+const NESTING: usize = 64;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -47,12 +53,15 @@ fn main() -> Result<(), Failure> {
             }
             Ok(())
         }
-        ["policies"] => {
-            for (name, value) in policies::measure()? {
-                writeln!(std::io::stdout(), "{name} {value:.2}")?;
-            }
-            Ok(())
-        }
+        ["policies"] => print(policies::measure()?),
+        ["lists"] => print(lists::measure()?),
         _ => Err(USAGE.into()),
     }
+}
+
+fn print(figures: impl IntoIterator<Item = (&'static str, f64)>) -> Result<(), Failure> {
+    for (name, value) in figures {
+        writeln!(std::io::stdout(), "{name} {value:.2}")?;
+    }
+    Ok(())
 }

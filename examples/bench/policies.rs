@@ -125,7 +125,7 @@ pub(crate) fn measure() -> Result<[(&'static str, f64); 3], Failure> {
     ])
 }
 
-fn median(mut values: Vec<f64>) -> Result<f64, Failure> {
+pub(crate) fn median(mut values: Vec<f64>) -> Result<f64, Failure> {
     values.sort_by(f64::total_cmp);
     Ok(values
         .get(values.len() / 2)
@@ -133,7 +133,7 @@ fn median(mut values: Vec<f64>) -> Result<f64, Failure> {
         .ok_or("nothing was measured")?)
 }
 
-fn dan() -> User {
+pub(crate) fn dan() -> User {
     let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
     User {
         issuer: "https://id.example/realms/mcp".to_owned(),

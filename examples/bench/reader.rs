@@ -6,16 +6,13 @@ use std::time::Duration;
 use mcp_authz::clock;
 use mcp_authz::mcp::json;
 
-use crate::{Failure, texts};
+use crate::{Failure, NESTING, texts};
 
 /// How large each text is, about: a body at the limit of the shipped configuration of Envoy.
 const BYTES: usize = 1024 * 1024;
 
 /// How long each is read, again and again.
 const TIME: Duration = Duration::from_secs(1);
-
-/// The nesting that the default configuration allows.
-const NESTING: usize = 64;
 
 const ROUNDS: usize = 5;
 

@@ -7,9 +7,11 @@ mod convert;
 mod number;
 mod reader;
 mod text;
+mod walk;
 
 pub use number::Number;
 pub use reader::{Fault, FaultKind, read};
+pub use walk::{Walk, walk};
 
 /// The deepest nesting that any configuration can allow: the reader recurses once a level.
 pub const NESTING_CEILING: usize = 128;

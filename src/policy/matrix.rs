@@ -17,11 +17,11 @@ mod who;
 
 pub use cell::{Because, Cell, Condition};
 pub use people::people;
+pub use survey::Survey;
 pub use what::What;
 pub use who::{Subject, Who};
 
 use self::schema::Second;
-use self::survey::Survey;
 use super::PolicySet;
 use crate::inventory::{Files, Problem, Server};
 
@@ -50,28 +50,29 @@ impl PolicySet {
         what::callable(self, protocol)
     }
 
-    /// Works out who may call what. `files` and `servers` are those that the set was loaded from.
+    /// What it takes to work out who may call what. `files` and `servers` are those that the set was loaded from.
     ///
     /// # Errors
     /// The second schema can't be made, which is a fault of ours where the first one could.
-    pub fn matrix(
-        &self,
-        files: &Files,
-        servers: &[Server],
-        who: Vec<Who>,
-        what: Vec<What>,
-    ) -> Result<Matrix, Problem> {
+    pub fn survey(&self, files: &Files, servers: &[Server]) -> Result<Survey<'_>, Problem> {
         let second = Second::new(files, &self.inventory, servers)?;
-        let survey = Survey::new(self, &second);
-        let columns: Vec<Vec<Cell>> = who.iter().map(|who| survey.column(who, &what)).collect();
+        Ok(Survey::new(self, second))
+    }
+}
+
+impl Survey<'_> {
+    /// Works out who may call what.
+    #[must_use]
+    pub fn matrix(&self, who: Vec<Who>, what: Vec<What>) -> Matrix {
+        let columns: Vec<Vec<Cell>> = who.iter().map(|who| self.column(who, &what)).collect();
         let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
         let rows = what.into_iter().map(|what| {
             let cells = columns.iter_mut().map(|column| column.next().unwrap_or_default());
             (what, cells.collect())
         });
-        Ok(Matrix {
+        Matrix {
             rows: rows.collect(),
             who,
-        })
+        }
     }
 }

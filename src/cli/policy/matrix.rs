@@ -76,8 +76,8 @@ pub(super) fn run(args: &Args, servers: &[Server], terminal: Terminal) -> miette
     };
     let who = args.who.who(set.declared_subjects(), people)?;
     let what = args.what.of(&set)?;
-    let matrix = match set.matrix(&files, servers, who, what) {
-        Ok(matrix) => matrix,
+    let matrix = match set.survey(&files, servers) {
+        Ok(survey) => survey.matrix(who, what),
         Err(problem) => return Err(terminal.last(vec![problem])),
     };
     let text = match (terminal.output(), args.format) {

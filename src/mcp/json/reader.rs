@@ -45,10 +45,18 @@ const FEW: usize = 8;
 /// # Errors
 /// [`Fault`]: the first thing in the text that the profile doesn't allow.
 pub fn read(bytes: &[u8], max_nesting: usize) -> Result<Value, Fault> {
+    whole(bytes, |reader| reader.value(max_nesting.min(NESTING_CEILING)))
+}
+
+/// What `read` finds, if nothing comes after it.
+pub(super) fn whole<'a, T>(
+    bytes: &'a [u8],
+    read: impl FnOnce(&mut Reader<'a>) -> Result<T, Fault>,
+) -> Result<T, Fault> {
     let text = decode(bytes)?;
     let mut reader = Reader { text, rest: text };
     reader.space();
-    let value = reader.value(max_nesting.min(NESTING_CEILING))?;
+    let value = read(&mut reader)?;
     reader.space();
     if reader.rest.is_empty() {
         Ok(value)
@@ -79,37 +87,38 @@ fn decode(bytes: &[u8]) -> Result<&str, Fault> {
     }
 }
 
-struct Reader<'a> {
+/// A place in a text.
+pub(super) struct Reader<'a> {
     text: &'a str,
     rest: &'a str,
 }
 
 impl<'a> Reader<'a> {
-    fn fault(&self, kind: FaultKind) -> Fault {
+    pub(super) fn fault(&self, kind: FaultKind) -> Fault {
         Fault {
             at: self.offset(),
             kind,
         }
     }
 
-    fn expected<T>(&self, what: &'static str) -> Result<T, Fault> {
+    pub(super) fn expected<T>(&self, what: &'static str) -> Result<T, Fault> {
         Err(self.fault(FaultKind::Syntax(what)))
     }
 
-    fn offset(&self) -> usize {
+    pub(super) fn offset(&self) -> usize {
         self.text.len().saturating_sub(self.rest.len())
     }
 
-    fn peek(&self) -> Option<u8> {
+    pub(super) fn peek(&self) -> Option<u8> {
         self.rest.as_bytes().first().copied()
     }
 
     /// Goes on by so many bytes; the callers have seen that they are there and end with a whole character.
-    fn skip(&mut self, bytes: usize) {
+    pub(super) fn skip(&mut self, bytes: usize) {
         self.rest = self.rest.get(bytes..).unwrap_or_default();
     }
 
-    fn space(&mut self) {
+    pub(super) fn space(&mut self) {
         if !matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             return;
         }
@@ -131,7 +140,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn word(&mut self, word: &'static str, value: Value) -> Result<Value, Fault> {
+    pub(super) fn word(&mut self, word: &'static str, value: Value) -> Result<Value, Fault> {
         match self.rest.strip_prefix(word) {
             Some(rest) => {
                 self.rest = rest;
@@ -141,24 +150,37 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn deeper(&self, depth: usize) -> Result<usize, Fault> {
+    pub(super) fn deeper(&self, depth: usize) -> Result<usize, Fault> {
         depth.checked_sub(1).ok_or_else(|| self.fault(FaultKind::Nesting))
     }
 
     fn array(&mut self, depth: usize) -> Result<Vec<Value>, Fault> {
         let depth = self.deeper(depth)?;
+        let mut items = Vec::new();
+        self.each_item(|reader| {
+            items.push(reader.value(depth)?);
+            Ok(())
+        })?;
+        Ok(items)
+    }
+
+    /// An array, of whose items each is read by `item`.
+    #[inline]
+    pub(super) fn each_item(
+        &mut self,
+        mut item: impl FnMut(&mut Self) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
         self.skip(1);
         self.space();
-        let mut items = Vec::new();
         if self.eat(b']') {
-            return Ok(items);
+            return Ok(());
         }
         loop {
             self.space();
-            items.push(self.value(depth)?);
+            item(self)?;
             self.space();
             if self.eat(b']') {
-                return Ok(items);
+                return Ok(());
             }
             if !self.eat(b',') {
                 return self.expected("`,` or `]`");
@@ -169,23 +191,13 @@ impl<'a> Reader<'a> {
     fn object(&mut self, depth: usize) -> Result<Object, Fault> {
         let depth = self.deeper(depth)?;
         let duplicate = self.fault(FaultKind::DuplicateKey);
-        self.skip(1);
-        self.space();
         let mut members = Vec::new();
-        if self.eat(b'}') {
-            return Ok(Object(members));
-        }
-        loop {
-            self.space();
-            members.push(self.member(depth)?);
-            self.space();
-            if self.eat(b'}') {
-                break;
-            }
-            if !self.eat(b',') {
-                return self.expected("`,` or `}`");
-            }
-        }
+        self.each_member(|reader| {
+            let key = reader.string()?;
+            reader.colon()?;
+            members.push((key, reader.value(depth)?));
+            Ok(())
+        })?;
         if has_duplicates(&members) {
             Err(duplicate)
         } else {
@@ -193,20 +205,44 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn member(&mut self, depth: usize) -> Result<(String, Value), Fault> {
-        if self.peek() != Some(b'"') {
-            return self.expected("a key in quotes");
+    /// An object, of whose members each is read by `member`, from the quote on with which its key begins.
+    #[inline]
+    pub(super) fn each_member(
+        &mut self,
+        mut member: impl FnMut(&mut Self) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        self.skip(1);
+        self.space();
+        if self.eat(b'}') {
+            return Ok(());
         }
-        let key = self.string()?;
+        loop {
+            self.space();
+            if self.peek() != Some(b'"') {
+                return self.expected("a key in quotes");
+            }
+            member(self)?;
+            self.space();
+            if self.eat(b'}') {
+                return Ok(());
+            }
+            if !self.eat(b',') {
+                return self.expected("`,` or `}`");
+            }
+        }
+    }
+
+    /// What stands between a key and its value.
+    pub(super) fn colon(&mut self) -> Result<(), Fault> {
         self.space();
         if !self.eat(b':') {
             return self.expected("`:`");
         }
         self.space();
-        Ok((key, self.value(depth)?))
+        Ok(())
     }
 
-    fn eat(&mut self, byte: u8) -> bool {
+    pub(super) fn eat(&mut self, byte: u8) -> bool {
         let found = self.peek() == Some(byte);
         if found {
             self.skip(1);
@@ -214,7 +250,7 @@ impl<'a> Reader<'a> {
         found
     }
 
-    fn string(&mut self) -> Result<String, Fault> {
+    pub(super) fn string(&mut self) -> Result<String, Fault> {
         self.skip(1);
         let plain = self.plain();
         if self.eat(b'"') {
@@ -224,7 +260,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The bytes up to the next quote, backslash or control character.
-    fn plain(&mut self) -> &'a str {
+    pub(super) fn plain(&mut self) -> &'a str {
         let length = text::plain_prefix(self.rest.as_bytes());
         // A boundary: the text is UTF-8, and what follows is ASCII or the end.
         let (plain, rest) = self.rest.split_at_checked(length).unwrap_or_default();
@@ -249,7 +285,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn escape(&mut self) -> Result<char, Fault> {
+    pub(super) fn escape(&mut self) -> Result<char, Fault> {
         match text::unescape(self.rest.as_bytes().get(1..).unwrap_or_default()) {
             Escape::Char(character, length) => {
                 self.skip(length.saturating_add(1));
@@ -260,8 +296,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// RFC 8259 §6: `-`, digits without a leading zero, a fraction, an exponent.
     fn number(&mut self) -> Result<Number, Fault> {
+        self.spelling().map(Number::new)
+    }
+
+    /// A number (RFC 8259 §6): `-`, digits without a leading zero, a fraction, an exponent.
+    pub(super) fn spelling(&mut self) -> Result<&'a str, Fault> {
         let (start, begin) = (self.rest, self.fault(FaultKind::NumberRange));
         self.eat(b'-');
         if !self.eat(b'0') {
@@ -277,7 +317,7 @@ impl<'a> Reader<'a> {
         let length = start.len().saturating_sub(self.rest.len());
         let spelling = start.get(..length).unwrap_or_default();
         if number::reads_alike(spelling) {
-            Ok(Number::new(spelling))
+            Ok(spelling)
         } else {
             Err(begin)
         }
@@ -295,7 +335,7 @@ impl<'a> Reader<'a> {
 
 /// Keys are compared unescaped. Large objects go through a hash set with a random key, so 40,000 keys cost 40,000
 /// steps whoever chose them.
-fn has_duplicates(members: &[(String, Value)]) -> bool {
+pub(super) fn has_duplicates<T>(members: &[(String, T)]) -> bool {
     if members.len() > FEW {
         let mut seen = HashSet::with_capacity(members.len());
         return !members.iter().all(|(key, _)| seen.insert(key.as_str()));

@@ -1,3 +1,8 @@
+#![expect(
+    clippy::redundant_closure_for_method_calls,
+    reason = "the method itself is for one lifetime only"
+)]
+
 use super::*;
 use FaultKind::{
     ByteOrderMark, DuplicateKey, LoneSurrogate, Nesting, NotUtf8, NulByte, NumberRange, Syntax, TrailingBytes,
@@ -89,6 +94,51 @@ fn refuses_what_parsers_read_differently() {
     for (text, at, kind) in REFUSED {
         assert_eq!(fault(text), (*at, *kind), "{}", String::from_utf8_lossy(text));
     }
+}
+
+#[test]
+fn whoever_passes_by_is_refused_the_same_but_for_keys_that_nobody_asks_for() {
+    for (text, at, kind) in REFUSED {
+        let passed = walk(text, 64, |walk| walk.pass()).map_err(|fault| (fault.at, fault.kind));
+        match kind {
+            DuplicateKey => assert_eq!(passed, Ok(0..text.len())),
+            _ => assert_eq!(passed, Err((*at, *kind)), "{}", String::from_utf8_lossy(text)),
+        }
+    }
+    assert_eq!(walk(nested(64).as_bytes(), 64, |walk| walk.pass()), Ok(0..128));
+    let deep = "[".repeat(1 << 20);
+    let passed = walk(deep.as_bytes(), usize::MAX, |walk| walk.pass());
+    assert_eq!(passed.map_err(|fault| fault.at), Err(NESTING_CEILING));
+    let gone_into = walk(deep.as_bytes(), usize::MAX, |walk| {
+        walk.array(|item| item.pass().map(drop))
+    });
+    assert_eq!(
+        gone_into.map_err(|fault| (fault.at, fault.kind)),
+        Err((NESTING_CEILING, Nesting))
+    );
+}
+
+#[test]
+fn who_goes_into_what_is_something_else_passes_by() {
+    let whole = |text: &str| 0..text.len();
+    for text in ["[{\"a\":1}]", "\"{}\"", "1e3", "null", "true"] {
+        let object = walk(text.as_bytes(), 64, |walk| walk.object(|_, _| panic!("{text}")));
+        assert_eq!(object, Ok(None), "{text}");
+    }
+    for text in ["{\"a\":[1]}", "\"[]\"", "false"] {
+        let array = walk(text.as_bytes(), 64, |walk| walk.array(|_| panic!("{text}")));
+        assert_eq!(array, Ok(None), "{text}");
+    }
+    assert_eq!(walk(b"{\"a\":\"b\"}", 64, |walk| walk.string()), Ok(None));
+    assert_eq!(
+        walk(br#""\u0061b""#, 64, |walk| walk.string()),
+        Ok(Some("ab".to_owned()))
+    );
+    let text = r#"{ "a" : [ 1, 2 ] }"#;
+    let object = walk(text.as_bytes(), 64, |walk| {
+        walk.object(|_, value| value.pass().map(drop))
+    });
+    assert_eq!(object, Ok(Some(whole(text))));
 }
 
 #[test]
@@ -203,7 +253,7 @@ fn the_words_of_the_string_scan_find_the_first_of_its_bytes() {
 }
 
 mod with_serde_json {
-    use super::super::{Value, read};
+    use super::super::{Value, read, walk};
     use proptest::prelude::*;
     use serde_json::Value as Json;
 
@@ -257,6 +307,7 @@ mod with_serde_json {
         fn reads_whatever_serde_json_writes(value in json()) {
             for text in [value.to_string(), serde_json::to_string_pretty(&value).unwrap()] {
                 let read = read(text.as_bytes(), 64).unwrap();
+                assert_eq!(walk(text.as_bytes(), 64, |walk| walk.pass()), Ok(0..text.len()));
                 assert_alike(&read, &value, &text);
             }
         }

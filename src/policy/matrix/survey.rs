@@ -21,9 +21,10 @@ use crate::policy::ask::entities::{BuildError, build, uid};
 use crate::policy::ask::evaluate::Rule;
 
 /// A policy set, looked at through its second schema.
-pub(super) struct Survey<'a> {
+#[derive(Debug)]
+pub struct Survey<'a> {
     set: &'a PolicySet,
-    second: &'a Second,
+    second: Second,
 }
 
 /// One column: who calls, and what that makes known.
@@ -45,12 +46,12 @@ struct Place<'a> {
 }
 
 impl<'a> Survey<'a> {
-    pub(super) fn new(set: &'a PolicySet, second: &'a Second) -> Self {
+    pub(super) fn new(set: &'a PolicySet, second: Second) -> Self {
         Self { set, second }
     }
 
     /// A cell for each thing.
-    pub(super) fn column(&'a self, who: &Who, what: &[What]) -> Vec<Cell> {
+    pub(super) fn column(&self, who: &Who, what: &[What]) -> Vec<Cell> {
         let asked: Result<Vec<Asked>, BuildError> = who
             .subjects
             .iter()

@@ -30,7 +30,8 @@ fn matrix(
 ) -> (PolicySet, Matrix) {
     let set = load(files);
     let who = who(&set).into_iter().map(|subjects| Who { subjects }).collect();
-    let matrix = set.matrix(files, &[], who, set.callable(protocol)).unwrap();
+    let survey = set.survey(files, &[]).unwrap();
+    let matrix = survey.matrix(who, set.callable(protocol));
     (set, matrix)
 }
 
@@ -290,8 +291,9 @@ fn five_hundred_tools_and_twenty_principals() {
     #[expect(clippy::disallowed_methods, reason = "a measurement")]
     let start = std::time::Instant::now();
     let matrix = set
-        .matrix(&files, &[], who.collect(), set.callable(false))
-        .unwrap();
+        .survey(&files, &[])
+        .unwrap()
+        .matrix(who.collect(), set.callable(false));
     eprintln!(
         "{} cells in {:?}",
         matrix.rows.len() * matrix.who.len(),

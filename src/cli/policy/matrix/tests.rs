@@ -14,7 +14,8 @@ fn matrix(who: &Selection, what: &Things) -> Matrix {
     let files = Files::read(&shipped()).unwrap();
     let set = PolicySet::load_and_test(&files, &[]).unwrap();
     let who = who.who(set.declared_subjects(), people(&files).unwrap()).unwrap();
-    set.matrix(&files, &[], who, what.of(&set).unwrap()).unwrap()
+    let survey = set.survey(&files, &[]).unwrap();
+    survey.matrix(who, what.of(&set).unwrap())
 }
 
 fn named(names: &[&str]) -> Vec<String> {
