@@ -11,9 +11,11 @@ use std::time::Instant;
 use bytes::Bytes;
 use jiff::Timestamp;
 
+pub use aside::stand_aside;
 pub use fate::Fate;
 pub use headers::{Headers, NotSingle};
 
+mod aside;
 mod fate;
 mod headers;
 pub mod printable;

@@ -15,7 +15,7 @@ use futures_util::FutureExt as _;
 use crate::audit::{Journal, Redactor};
 use crate::clock;
 use crate::decide::{self, Asked, Decision, Denial, Permit, Reason};
-use crate::exchange::{Decider, Exchange, Gateway, Reply};
+use crate::exchange::{Decider, Exchange, Gateway, Reply, stand_aside};
 use crate::identity::Verifier;
 use crate::inventory::{Disclosure, Routes, Server};
 use crate::mcp::{self, Message, Operation};
@@ -29,6 +29,9 @@ mod record;
 mod shadow;
 
 use case::Case;
+
+/// A message with more takes its time: each of its calls and resources is asked about by itself.
+const FEW_QUESTIONS: usize = 4;
 
 /// The stages, joined.
 #[derive(Debug)]
@@ -144,6 +147,9 @@ impl Pipeline {
             .message
             .as_ref()
             .ok_or(Denial::Unavailable(Reason::Internal))?;
+        if message.questions() > FEW_QUESTIONS {
+            stand_aside().await;
+        }
         let policies = self.policies.current();
         let (asked, opinions) = ask(&policies, server, message, case);
         let decision = decide::decide(server, case.calls(), &case.caller, asked);

@@ -10,7 +10,7 @@ use mcp_authz::clock;
 use mcp_authz::identity::{User, Workload};
 use mcp_authz::inventory::Files;
 use mcp_authz::mcp::list::ToolList;
-use mcp_authz::policy::matrix::{Cell, Subject, Survey, Who};
+use mcp_authz::policy::matrix::{Subject, Survey, What, Who};
 use mcp_authz::policy::{PolicySet, default_server};
 use mcp_authz::spiffe::SpiffeId;
 use serde_json::{Value, json};
@@ -34,12 +34,13 @@ pub(crate) fn measure() -> Result<[(&'static str, f64); 2], Failure> {
     let survey = set
         .survey(&files, servers)
         .map_err(|problem| format!("{problem:?}"))?;
-    let message = list(&set)?;
+    let tools = set.callable(false);
+    let message = list(&tools)?;
     let (mut cold, mut known) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         let caller = caller(round)?;
         let started = clock::instant();
-        let callable = callable(&set, &survey, caller);
+        let callable = callable(&survey, &caller, &tools);
         cut(&message, &callable)?;
         cold.push(started.elapsed().as_secs_f64() * 1e3);
         let started = clock::instant();
@@ -53,13 +54,10 @@ pub(crate) fn measure() -> Result<[(&'static str, f64); 2], Failure> {
 }
 
 /// The tools that some call of this caller's could be allowed.
-fn callable(set: &PolicySet, survey: &Survey<'_>, caller: Who) -> HashSet<String> {
-    let matrix = survey.matrix(vec![caller], set.callable(false));
-    let allowed = |cells: &[Cell]| cells.iter().all(|cell| !matches!(cell, Cell::Deny(_)));
-    let rows = matrix.rows.into_iter();
-    rows.filter(|(_, cells)| allowed(cells))
-        .map(|(what, _)| what.title())
-        .collect()
+fn callable(survey: &Survey<'_>, caller: &Who, tools: &[What]) -> HashSet<String> {
+    let could = survey.could_call(caller, tools);
+    let tools = tools.iter().zip(could).filter(|(_, could)| *could);
+    tools.map(|(tool, _)| tool.title()).collect()
 }
 
 /// Takes the others off the list, and fails if none or all of them stay.
@@ -93,11 +91,8 @@ fn caller(number: usize) -> Result<Who, Failure> {
 }
 
 /// The 500 tools as one server might list them: half a kilobyte for each.
-fn list(set: &PolicySet) -> Result<Vec<u8>, Failure> {
-    let tools = set
-        .callable(false)
-        .into_iter()
-        .filter(|what| what.server != "workbench");
+fn list(tools: &[What]) -> Result<Vec<u8>, Failure> {
+    let tools = tools.iter().filter(|what| what.server != "workbench");
     let tools: Vec<Value> = tools.map(|what| {
         json!({
             "name": what.title(),

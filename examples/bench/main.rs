@@ -26,6 +26,10 @@ const USAGE: &str = "usage: bench prepare DIRECTORY | bench configure DIRECTORY 
     bench users DIRECTORY COUNT | bench ask DIRECTORY GRPC_PORT USERS CHECKS | bench reader | bench policies | \
     bench lists";
 
+/// The binary's: what is measured in this process is to cost what it costs in that one.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The nesting that the default configuration allows.
 const NESTING: usize = 64;
 

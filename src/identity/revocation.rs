@@ -1,8 +1,8 @@
 //! Whether a token that holds otherwise was revoked: itself, its login session, its user's, its client's or its
 //! issuer's tokens of that time.
 //!
-//! In comes a verified token, with the ids of all that it may be revoked by, hashed once; out goes nothing, or why it
-//! holds no more. As long as nothing is revoked anew, a token that was found good costs one load. And in comes an
+//! In comes a verified token's user, from whom the ids of all that it may be revoked by are made; out goes nothing, or why it
+//! holds no more. As long as nothing is revoked anew, a token that was found good costs one load and no id. And in comes an
 //! [`Order`]; it goes to the store, for as long as a token may live that it is about.
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -15,6 +15,7 @@ use super::IdentityError;
 use super::jwk::Key;
 use super::jwt::Unverified;
 use crate::clock;
+use crate::exchange::stand_aside;
 
 /// How many verifications wait for their turn: at 0.1 ms each, they are through in less than a gateway's deadline. It is
 /// far below `grpc.max_checks`, so that strangers who wait don't keep others from being let in.
@@ -90,6 +91,8 @@ impl Verification {
 
     /// Waits for a turn; without one, nothing is verified.
     pub(super) async fn turn(&self, deadline: Instant) -> Result<Turn<'_>, IdentityError> {
+        // Before a place is taken: who is known goes first.
+        stand_aside().await;
         let place = match self.places.try_acquire() {
             Ok(free) => Some(free),
             Err(_) => self.queued(deadline).await,

@@ -1,12 +1,14 @@
 //! The answer to `tools/list`, and the same without the tools that a caller is not to see.
 //!
 //! In: the message of the server. Out: which tools it lists, and the message without some of them: what stays is left as the server wrote it, to
-//! the byte. Refused is whatever two clients could read as different lists; how a tool describes itself is passed on unread.
+//! the byte. Refused is whatever two clients could read as different lists; how a tool describes itself is passed on unread. No
+//! gateway asks for this yet: `ext_authz` doesn't show what servers answer.
 
 use std::collections::HashSet;
 use std::ops::Range;
 
 use super::json::{Fault, Walk, walk};
+use super::lookalike::passes_for;
 
 /// A server's list of tools (MCP, `ListToolsResult`), of which there may be more pages.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +29,9 @@ pub enum Unlisted {
     /// It is an error, or the answer to something else.
     #[error("the message has no `result.tools`")]
     NotAList,
+    /// A key isn't one of those that are read, but some parsers take it for one.
+    #[error("the message has a key that passes for another")]
+    Lookalike,
     /// Nobody can say whether its caller may call it.
     #[error("tool {0} of the list has no name")]
     Nameless(usize),
@@ -41,31 +46,25 @@ impl<'a> ToolList<'a> {
     /// # Errors
     /// [`Unlisted`].
     pub fn read(body: &'a [u8], max_nesting: usize) -> Result<Self, Unlisted> {
-        let mut listed = None;
+        let mut found = Found::default();
         let message = walk(body, max_nesting, |message| {
-            message.object(|key, value| match key {
-                "result" => value
-                    .object(|key, value| result(key, value, &mut listed))
-                    .map(drop),
-                _ => value.pass().map(drop),
-            })
+            message.object(|key, value| found.of_message(key, value))
         });
         message.map_err(Unlisted::Unread)?;
-        let (array, tools) = listed.ok_or(Unlisted::NotAList)?;
-        let mut seen = HashSet::with_capacity(tools.len());
-        let mut named = Vec::with_capacity(tools.len());
-        for (number, (name, place)) in tools.into_iter().enumerate() {
+        if found.lookalike {
+            return Err(Unlisted::Lookalike);
+        }
+        let array = found.array.filter(|_| !found.error).ok_or(Unlisted::NotAList)?;
+        let mut seen = HashSet::with_capacity(found.tools.len());
+        let mut tools = Vec::with_capacity(found.tools.len());
+        for (number, (name, place)) in found.tools.into_iter().enumerate() {
             let name: String = name.ok_or(Unlisted::Nameless(number))?;
             if !seen.insert(name.clone()) {
                 return Err(Unlisted::NamedTwice(number));
             }
-            named.push((name, place));
+            tools.push((name, place));
         }
-        Ok(Self {
-            body,
-            array,
-            tools: named,
-        })
+        Ok(Self { body, array, tools })
     }
 
     /// The names of the tools, in the order of the list.
@@ -93,30 +92,52 @@ impl<'a> ToolList<'a> {
     }
 }
 
-/// Where the array of the tools is, and of each tool its name, if it has one, and its place.
-type Listed = (Range<usize>, Vec<(Option<String>, Range<usize>)>);
+/// What was come by.
+#[derive(Default)]
+struct Found {
+    array: Option<Range<usize>>,
+    /// Of each tool its name, if it has one, and its place.
+    tools: Vec<(Option<String>, Range<usize>)>,
+    error: bool,
+    /// Some parsers take a key for another: Go's without regard to case, C's up to a NUL.
+    lookalike: bool,
+}
 
-/// A member of the result.
-fn result(key: &str, value: Walk<'_, '_>, listed: &mut Option<Listed>) -> Result<(), Fault> {
-    if key != "tools" {
-        return value.pass().map(drop);
+impl Found {
+    fn of_message(&mut self, key: &str, value: Walk<'_, '_>) -> Result<(), Fault> {
+        self.look_at(key, &["jsonrpc", "id", "method", "result", "error"]);
+        if key == "result" {
+            return value.object(|key, value| self.of_result(key, value)).map(drop);
+        }
+        self.error |= key == "error";
+        value.pass().map(drop)
     }
-    let mut tools = Vec::new();
-    let array = value.array(|tool| {
-        let mut name = None;
-        let place = tool.object(|key, value| {
-            if key != "name" {
-                return value.pass().map(drop);
-            }
-            name = value.string()?;
+
+    fn of_result(&mut self, key: &str, value: Walk<'_, '_>) -> Result<(), Fault> {
+        self.look_at(key, &["tools", "nextCursor"]);
+        if key != "tools" {
+            return value.pass().map(drop);
+        }
+        self.array = value.array(|tool| {
+            let mut name = None;
+            let place = tool.object(|key, value| {
+                self.look_at(key, &["name"]);
+                if key != "name" {
+                    return value.pass().map(drop);
+                }
+                name = value.string()?;
+                Ok(())
+            })?;
+            // What is no object has no name and no place.
+            self.tools.push((name, place.unwrap_or_default()));
             Ok(())
         })?;
-        // What is no object has no name and no place.
-        tools.push((name, place.unwrap_or_default()));
         Ok(())
-    })?;
-    *listed = array.map(|array| (array, tools));
-    Ok(())
+    }
+
+    fn look_at(&mut self, key: &str, read: &[&str]) {
+        self.lookalike |= read.iter().any(|name| key != *name && passes_for(key, name));
+    }
 }
 
 #[cfg(test)]

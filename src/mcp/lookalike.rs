@@ -43,7 +43,7 @@ pub(super) fn check(object: &Object, lists: &[&[&'static str]]) -> Result<(), Re
 }
 
 /// `name` is ASCII. Beyond ASCII there are `ſ` (s), `ı` (i) and the Kelvin sign (k), all at most 3 bytes long.
-fn passes_for(key: &str, name: &str) -> bool {
+pub(super) fn passes_for(key: &str, name: &str) -> bool {
     let end = key.find('\0').unwrap_or(key.len());
     let key = key.get(..end).unwrap_or(key);
     if key.is_ascii() {

@@ -1,6 +1,6 @@
 //! A whole HTTP request of an MCP client, read.
 
-use super::{Call, Version};
+use super::{Call, Operation, Version};
 
 /// What one HTTP request of a client carries.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,5 +34,15 @@ impl Message {
             Payload::Single(call) => std::slice::from_ref(call),
             Payload::Batch(calls) => calls,
         }
+    }
+
+    /// How many things are asked about: each call, and each resource that one wants to hear of.
+    #[must_use]
+    pub fn questions(&self) -> usize {
+        let of_call = |call: &Call| match &call.operation {
+            Operation::Listen { uris } => uris.len().max(1),
+            _ => 1,
+        };
+        self.calls().iter().map(of_call).fold(0, usize::saturating_add)
     }
 }

@@ -14,16 +14,17 @@ use std::panic::{self, AssertUnwindSafe};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{Request, Response};
-use tokio::task::yield_now;
 use tokio::time::timeout_at;
 use tonic::Status;
 use tonic::body::Body;
 
-use crate::exchange::{Decider, Fate, Gateway};
+use crate::clock;
+use crate::exchange::{Decider, Fate, Gateway, stand_aside};
 use crate::wire::settings::Settings;
 
 pub use self::deadline::Budget;
@@ -57,6 +58,7 @@ pub struct Check<D> {
     decider: Arc<D>,
     budget: Budget,
     max_message_bytes: usize,
+    max_wait: Duration,
 }
 
 /// A longer message takes its time to read, and is read on a task of its own: the connection that it came on has others.
@@ -78,6 +80,7 @@ pub fn service<D: Decider>(decider: Arc<D>, settings: &Settings) -> Service<D> {
         decider,
         budget: settings.into(),
         max_message_bytes: settings.max_message_bytes,
+        max_wait: settings.max_wait,
     }))
 }
 
@@ -128,8 +131,12 @@ impl<D: Decider> Check<D> {
         let asking = parts.extensions.remove::<Asking>().unwrap_or_default();
         let message = unary::message(&parts.headers, body, self.max_message_bytes).await?;
         drop(parts);
-        if message.len() > SHORT {
-            yield_now().await;
+        if message.len() > SHORT && self.waited_too_long().await {
+            return Ok(unary::response(self.deny(
+                Failure::Overloaded,
+                &asking.0,
+                &Fate::default(),
+            )));
         }
         let deadlines = self.budget.deadlines(arrival.timeout, arrival.started);
         let fate = Fate::default();
@@ -160,6 +167,13 @@ impl<D: Decider> Check<D> {
         Ok(unary::response(answer))
     }
 
+    /// Goes on as a task; says whether its turn came too late.
+    async fn waited_too_long(&self) -> bool {
+        let before = clock::instant();
+        stand_aside().await;
+        clock::instant().saturating_duration_since(before) > self.max_wait
+    }
+
     fn deny(&self, failure: Failure, gateway: &Gateway, fate: &Fate) -> Bytes {
         failure.report();
         // An unfit reply was recorded as what it should have been: this is a word more on that decision.
@@ -179,6 +193,7 @@ fn late(fate: &Fate) -> Failure {
 #[cfg(test)]
 mod tests {
     use std::hint::black_box;
+    use std::task::Waker;
 
     use prost::Message as _;
 
@@ -229,7 +244,9 @@ mod tests {
             let mut service = service(Arc::new(Allows), &Settings::default());
             let body = Body::new(http_body_util::Full::new(Bytes::from(frame)));
             let mut answering = tower::Service::call(&mut service, Request::new(body));
-            assert_eq!(answering.as_mut().now_or_never().is_some(), at_once, "{filling}");
+            let mut in_passing = Context::from_waker(Waker::noop());
+            let polled = answering.as_mut().poll(&mut in_passing);
+            assert_eq!(polled.is_ready(), at_once, "{filling}");
             if !at_once {
                 assert_eq!(answering.await.unwrap().status(), 200);
             }

@@ -78,7 +78,7 @@ impl Cell {
         }
     }
 
-    /// What all the policies come to together, as [`Engine::evaluate`](super::super::evaluate::Engine) has it: a forbid counts
+    /// What all the policies come to together, as [`Engine::evaluate`](crate::policy::ask::evaluate::Engine) has it: a forbid counts
     /// that holds or errs, a permit that holds.
     pub(super) fn of(principal: Principal, said: &[Said], shown: &dyn Fn(&Expr) -> String) -> Self {
         let (permits, forbids): (Vec<&Said>, Vec<&Said>) =
@@ -130,13 +130,13 @@ impl Cell {
         Self::Depends(conditions.collect())
     }
 
-    /// What is said of principals who are all asked: each must be allowed.
+    /// What is said of principals who are all asked: each must be allowed. After one who is denied nobody is asked.
     pub(super) fn all(cells: impl IntoIterator<Item = Self>) -> Self {
         let mut sofar: Option<Self> = None;
         for cell in cells {
             sofar = Some(match (sofar, cell) {
+                (_, deny @ Self::Deny(_)) => return deny,
                 (None, cell) => cell,
-                (Some(Self::Deny(because)), _) | (_, Self::Deny(because)) => Self::Deny(because),
                 (Some(Self::Allow(mut by)), Self::Allow(others)) => {
                     by.extend(others);
                     Self::Allow(by)
@@ -145,9 +145,8 @@ impl Cell {
                     left.extend(others);
                     Self::Depends(left)
                 }
-                (Some(depends @ Self::Depends(_)), Self::Allow(_)) | (Some(Self::Allow(_)), depends) => {
-                    depends
-                }
+                (Some(sofar), Self::Allow(_)) => sofar,
+                (Some(_), depends) => depends,
             });
         }
         sofar.unwrap_or_default()

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use cedar_policy::pst::{Clause, Expr, Literal, Var};
 use cedar_policy::{
-    Context, Entities, Entity, EntityUid, PartialEntities, PartialEntity, PartialEntityUid, PartialRequest,
-    Policy, PolicyId, PolicySet as Policies, Request, RestrictedExpression, Schema,
+    Context, Effect, Entities, Entity, EntityUid, PartialEntities, PartialEntity, PartialEntityUid,
+    PartialRequest, Policy, PolicyId, PolicySet as Policies, Request, RestrictedExpression, Schema,
 };
 
 use super::super::PolicySet;
@@ -42,7 +42,6 @@ struct Place<'a> {
     server: &'a str,
     action: &'a str,
     target: &'a EntityUid,
-    entities: &'a PartialEntities,
 }
 
 impl<'a> Survey<'a> {
@@ -52,35 +51,60 @@ impl<'a> Survey<'a> {
 
     /// A cell for each thing.
     pub(super) fn column(&self, who: &Who, what: &[What]) -> Vec<Cell> {
-        let asked: Result<Vec<Asked>, BuildError> = who
-            .subjects
-            .iter()
-            .map(|subject| Asked::of(subject, &self.set.fixed))
-            .collect();
-        let Ok(asked) = asked else {
+        let Ok(column) = self.of(who) else {
             return what.iter().map(|_| Cell::default()).collect();
         };
-        let column = Column {
+        let mut servers = Servers::default();
+        let cells = what
+            .iter()
+            .map(|thing| column.cell(thing, servers.of(&column, thing, what)));
+        cells.collect()
+    }
+
+    /// Of each thing, whether some call of it could be allowed: whether its cell is another than [`Cell::Deny`]. What no permit is about is not
+    /// worked out, so that this takes a fraction of the time where most is out of reach.
+    #[must_use]
+    pub fn could_call(&self, who: &Who, what: &[What]) -> Vec<bool> {
+        let Ok(column) = self.of(who) else {
+            return what.iter().map(|_| true).collect();
+        };
+        let mut servers = Servers::default();
+        let could = what.iter().map(|thing| {
+            column.is_about(thing)
+                && !matches!(
+                    column.cell(thing, servers.of(&column, thing, what)),
+                    Cell::Deny(_)
+                )
+        });
+        could.collect()
+    }
+
+    fn of(&self, who: &Who) -> Result<Column<'_>, BuildError> {
+        let asked = who.subjects.iter();
+        let asked: Vec<Asked> = asked
+            .map(|subject| Asked::of(subject, &self.set.fixed))
+            .collect::<Result<_, _>>()?;
+        let known = asked.iter().flat_map(super::who::Asked::in_context).copied();
+        Ok(Column {
             survey: self,
-            known: asked
-                .iter()
-                .flat_map(super::who::Asked::in_context)
-                .copied()
-                .collect(),
+            known: known.collect(),
             asked,
             rewritten: RefCell::default(),
-        };
-        let mut servers: HashMap<&str, Option<PartialEntities>> = HashMap::new();
-        let cells = what.iter().map(|thing| {
-            let entities = servers.entry(&thing.server).or_insert_with(|| {
-                let same = what.iter().filter(|other| other.server == thing.server);
-                column.entities(&thing.server, same).ok()
-            });
-            entities
-                .as_ref()
-                .map_or_else(Cell::default, |entities| column.cell(thing, entities))
+        })
+    }
+}
+
+/// What there is before each server, made when it is first asked for; `None` where it can't be.
+#[derive(Default)]
+struct Servers<'w>(HashMap<&'w str, Option<PartialEntities>>);
+
+impl<'w> Servers<'w> {
+    fn of(&mut self, column: &Column<'_>, thing: &'w What, what: &'w [What]) -> Option<&PartialEntities> {
+        let entities = self.0.entry(&thing.server).or_insert_with(|| {
+            let same = what.iter().filter(|other| other.server == thing.server);
+            column.entities(&thing.server, same).ok()
         });
-        cells.collect()
+        entities.as_ref()
     }
 }
 
@@ -120,30 +144,46 @@ impl Column<'_> {
         PartialEntities::from_partial_entities(there.into_values(), schema).map_err(build)
     }
 
-    fn cell(&self, what: &What, entities: &PartialEntities) -> Cell {
+    fn cell(&self, what: &What, entities: Option<&PartialEntities>) -> Cell {
+        let Some(entities) = entities else {
+            return Cell::default();
+        };
         let several = what.targets.len() > 1;
         let on_each = what.targets.iter().map(|target| {
-            let of_each = self.asked.iter().map(|asked| {
-                self.ask(&Place {
-                    asked,
-                    server: &what.server,
-                    action: &what.action,
-                    target,
-                    entities,
-                })
-            });
+            let of_each = self.places(what, target).map(|place| self.ask(&place, entities));
             let named = several.then(|| target.to_string());
             (Cell::all(of_each), named)
         });
         Cell::any(on_each.collect())
     }
 
+    /// Whether some permit is about each principal before the thing, or before one of those that may be meant.
+    fn is_about(&self, what: &What) -> bool {
+        let permits = |place: &Place<'_>| match self.in_scope(place) {
+            Ok(rules) => rules.iter().any(|rule| rule.policy.effect() == Effect::Permit),
+            Err(_) => true,
+        };
+        let mut targets = what.targets.iter();
+        targets.any(|target| self.places(what, target).all(|place| permits(&place)))
+    }
+
+    /// Each principal before one thing.
+    fn places<'p>(&'p self, what: &'p What, target: &'p EntityUid) -> impl Iterator<Item = Place<'p>> {
+        let asked = self.asked.iter();
+        asked.map(move |asked| Place {
+            asked,
+            server: &what.server,
+            action: &what.action,
+            target,
+        })
+    }
+
     /// What is said of one principal before one thing.
-    fn ask(&self, place: &Place<'_>) -> Cell {
+    fn ask(&self, place: &Place<'_>, entities: &PartialEntities) -> Cell {
         let Ok(rules) = self.in_scope(place) else {
             return Cell::default();
         };
-        let said = self.said(place, &rules);
+        let said = self.said(place, entities, &rules);
         let names = self.names(place);
         Cell::of(place.asked.principal, &said, &|left| {
             text(&told(&simplified(left), &names))
@@ -179,7 +219,7 @@ impl Column<'_> {
     }
 
     /// What each of these policies can come to.
-    fn said(&self, place: &Place<'_>, rules: &[&Rule]) -> Vec<Said> {
+    fn said(&self, place: &Place<'_>, entities: &PartialEntities, rules: &[&Rule]) -> Vec<Said> {
         let mut cache = self.rewritten.borrow_mut();
         let mut said = Vec::new();
         let mut asked = Vec::new();
@@ -197,7 +237,7 @@ impl Column<'_> {
             }
         }
         let policies: Vec<&Policy> = asked.iter().map(|(_, policy)| policy).collect();
-        let mut left = self.left(place, &policies);
+        let mut left = self.left(place, entities, &policies);
         said.extend(asked.iter().map(|(rule, _)| {
             let expr = left.remove(rule.policy.id());
             let outcomes = expr.as_ref().map_or(Outcomes::ANY, Outcomes::of);
@@ -207,22 +247,32 @@ impl Column<'_> {
     }
 
     /// What partial evaluation leaves of policies: all together, and where that can't be done, each by itself.
-    fn left(&self, place: &Place<'_>, policies: &[&Policy]) -> HashMap<PolicyId, Expr> {
+    fn left(
+        &self,
+        place: &Place<'_>,
+        entities: &PartialEntities,
+        policies: &[&Policy],
+    ) -> HashMap<PolicyId, Expr> {
         if policies.is_empty() {
             return HashMap::new();
         }
-        match self.evaluate(place, policies) {
+        match self.evaluate(place, entities, policies) {
             Some(left) => left,
             None if policies.len() == 1 => HashMap::new(),
             None => policies
                 .iter()
-                .filter_map(|policy| self.evaluate(place, &[policy]))
+                .filter_map(|policy| self.evaluate(place, entities, &[policy]))
                 .flatten()
                 .collect(),
         }
     }
 
-    fn evaluate(&self, place: &Place<'_>, policies: &[&Policy]) -> Option<HashMap<PolicyId, Expr>> {
+    fn evaluate(
+        &self,
+        place: &Place<'_>,
+        entities: &PartialEntities,
+        policies: &[&Policy],
+    ) -> Option<HashMap<PolicyId, Expr>> {
         let types = &self.survey.set.fixed.types;
         let schema = &self.survey.second.schema;
         let set = Policies::from_policies(policies.iter().copied().cloned()).ok()?;
@@ -234,7 +284,7 @@ impl Column<'_> {
             schema,
         );
         let request = request.ok()?;
-        let response = set.tpe(&request, place.entities, schema).ok()?;
+        let response = set.tpe(&request, entities, schema).ok()?;
         response
             .policies()
             .map(|policy| Some((policy.id().clone(), condition(&policy)?)))

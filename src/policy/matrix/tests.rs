@@ -29,9 +29,18 @@ fn matrix(
     protocol: bool,
 ) -> (PolicySet, Matrix) {
     let set = load(files);
-    let who = who(&set).into_iter().map(|subjects| Who { subjects }).collect();
+    let who = who(&set).into_iter().map(|subjects| Who { subjects });
+    let who: Vec<Who> = who.collect();
     let survey = set.survey(files, &[]).unwrap();
-    let matrix = survey.matrix(who, set.callable(protocol));
+    let what = set.callable(protocol);
+    let could_call: Vec<Vec<bool>> = who.iter().map(|who| survey.could_call(who, &what)).collect();
+    let matrix = survey.matrix(who, what);
+    for (row, (what, cells)) in matrix.rows.iter().enumerate() {
+        for (column, cell) in cells.iter().enumerate() {
+            let denied = matches!(cell, Cell::Deny(_));
+            assert_eq!(could_call[column][row], !denied, "{}: {cell:?}", what.title());
+        }
+    }
     (set, matrix)
 }
 

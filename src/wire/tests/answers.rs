@@ -202,3 +202,36 @@ async fn a_lasting_connection_answers_many_checks_at_once() {
         assert!(is_allowed(&answer));
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_checks_at_once_on_one_connection_each_is_answered_for_itself() {
+    let server = start(&settings()).await;
+    let client = server.client().await;
+    let mut asking = tokio::task::JoinSet::new();
+    // Several times what has its turn at once, some that panic, some that are long.
+    for number in 0..200 {
+        let mut client = client.clone();
+        asking.spawn(async move {
+            let path = match number % 20 {
+                7 => "/panic",
+                number => ["/allow", "/deny", "/long"][number % 3],
+            };
+            let mut check = check(path);
+            if path == "/long" {
+                let http = check.attributes.as_mut().unwrap().request.as_mut().unwrap();
+                http.http.as_mut().unwrap().raw_body = vec![b' '; 100_000];
+            }
+            let answer = timeout(PATIENCE, client.check(check)).await.unwrap();
+            let answer = answer.unwrap().into_inner();
+            match path {
+                "/panic" => assert_eq!(denial(&answer).1, "internal_fault"),
+                "/deny" => assert!(!is_allowed(&answer)),
+                _ => assert!(is_allowed(&answer)),
+            }
+        });
+    }
+    while let Some(asked) = asking.join_next().await {
+        asked.unwrap();
+    }
+    assert_eq!(server.decider.seen.lock().unwrap().len(), 200);
+}

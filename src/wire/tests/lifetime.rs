@@ -39,8 +39,8 @@ async fn no_check_is_lost_when_the_service_stops_under_load() {
         let mut client = server.client().await;
         asking.spawn(async move {
             let mut answered = 0_usize;
-            // A refused check was never taken (GOAWAY, connection refused): another replica's turn. A check
-            // that was taken is answered.
+            // A refused check was never taken (connection refused, or a stream beyond GOAWAY's last one, RFC 9113 §6.8: tonic calls that
+            // internal): another replica's turn. A check that was taken is answered.
             loop {
                 match client.check(super::harness::check("/allow")).await {
                     Ok(_) => answered += 1,
@@ -53,7 +53,9 @@ async fn no_check_is_lost_when_the_service_stops_under_load() {
     server.tell_to_stop();
     let mut answers = 0;
     for (answered, status) in asking.join_all().await {
-        assert_eq!(status.code(), tonic::Code::Unavailable, "{status:?}");
+        let refused = status.code() == tonic::Code::Unavailable
+            || format!("{status:?}").contains("GoAway(b\"\", NO_ERROR");
+        assert!(refused, "{status:?}");
         answers += answered;
     }
     assert_eq!(server.decider.seen.lock().unwrap().len(), answers);

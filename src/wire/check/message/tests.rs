@@ -57,10 +57,11 @@ mod reference {
     pub(super) enum Kind {
         #[prost(message, tag = "1")]
         Socket(Socket),
-        #[prost(message, tag = "2")]
-        Pipe(Nothing),
-        #[prost(message, tag = "3")]
-        Internal(Nothing),
+        // Nobody looks into these.
+        #[prost(bytes, tag = "2")]
+        Pipe(Vec<u8>),
+        #[prost(bytes, tag = "3")]
+        Internal(Vec<u8>),
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
@@ -68,9 +69,6 @@ mod reference {
         #[prost(string, tag = "2")]
         pub(super) address: String,
     }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Nothing {}
 
     #[derive(Clone, PartialEq, prost::Message)]
     pub(super) struct Request {
