@@ -108,18 +108,34 @@ impl Engine {
         Some((crowd, self.rules.get(crowd.one)?))
     }
 
-    /// The policies whose scope this request is in.
-    pub(in crate::policy) fn candidates(
-        &self,
-        request: &Request,
-        entities: &Entities,
-    ) -> Result<Arc<Candidates>, PolicySetError> {
+    /// The policies that decide and whose scope this request is in, by id: not to be asked, and so without what that takes.
+    pub(in crate::policy) fn in_scope(&self, request: &Request, entities: &Entities) -> Vec<&Rule> {
+        self.deciding(self.places(request, entities))
+    }
+
+    /// Where the policies are whose scope this request is in.
+    fn places(&self, request: &Request, entities: &Entities) -> Vec<usize> {
         let mut places = self.index.find(request, entities);
         // Cedar won't ask again whether the request is in scope.
         places.retain(|place| {
             let rule = self.rules.get(*place);
             rule.is_some_and(|rule| rule.scope.holds(request, entities))
         });
+        places
+    }
+
+    fn deciding(&self, places: Vec<usize>) -> Vec<&Rule> {
+        let rules = places.into_iter().filter_map(|place| self.rules.get(place));
+        rules.map(|rule| &**rule).filter(|rule| !rule.shadow).collect()
+    }
+
+    /// The policies whose scope this request is in.
+    pub(in crate::policy) fn candidates(
+        &self,
+        request: &Request,
+        entities: &Entities,
+    ) -> Result<Arc<Candidates>, PolicySetError> {
+        let places = self.places(request, entities);
         if let Some(known) = self.remembered.get(&places) {
             return Ok(known);
         }
@@ -173,8 +189,7 @@ impl Engine {
             .collect();
         places.sort_unstable();
         places.dedup();
-        let rules = places.into_iter().filter_map(|place| self.rules.get(place));
-        rules.map(|rule| &**rule).filter(|rule| !rule.shadow).collect()
+        self.deciding(places)
     }
 
     /// The candidates, shadow ones included, by id.

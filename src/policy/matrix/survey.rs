@@ -214,8 +214,7 @@ impl Column<'_> {
             None,
         )
         .map_err(build)?;
-        let candidates = set.engine.candidates(&request, &entities).map_err(build)?;
-        Ok(set.engine.ruling(std::iter::once(&*candidates)))
+        Ok(set.engine.in_scope(&request, &entities))
     }
 
     /// What each of these policies can come to.
