@@ -278,7 +278,7 @@ def write_page(rows, lines, resident, options, load):
 - `rss_mb`: resident memory with {SOME_POLICIES:,} policies and {SOME_USERS:,} tokens that are known, after each asked four times; it was {resident[0]:.0f} MB
   when the server was ready.
 - `list_500_tools_cold_ms`: milliseconds in which it is worked out, with 1,000 policies and from the policies alone, which of 500 tools some call of
-  this person through this workload could be allowed, and the others are taken off a list of half a kilobyte for each;
+  a person with ten roles, through a workload, could be allowed, and the others are taken off a list of half a kilobyte for each;
   `list_500_tools_known_ms`: the same once that is worked out. On one thread. No gateway asks for it over `ext_authz`, which sees no answers of servers.
 """
     if NOTES.is_file():

@@ -22,7 +22,7 @@ use crate::{Failure, NESTING};
 /// Policies and tools besides the shipped ones.
 const MANY: (usize, usize) = (1_000, 500);
 const ROUNDS: usize = 25;
-const ROLES: usize = 40;
+const ROLES: usize = 10;
 
 /// Milliseconds, the medians of 25: with the caller's set worked out, and with it known.
 pub(crate) fn measure() -> Result<[(&'static str, f64); 2], Failure> {
@@ -73,7 +73,7 @@ fn cut(message: &[u8], callable: &HashSet<String>) -> Result<(), Failure> {
     }
 }
 
-/// A person who has a fifth of the many roles, through a workload that may call the tools of one server.
+/// A person who has ten roles, through a workload that may call the tools of one server.
 fn caller(number: usize) -> Result<Who, Failure> {
     let roles = (number..).take(ROLES).map(|role| format!("grown-{role:03}"));
     let user = User {
