@@ -6,6 +6,7 @@ use std::time::Duration;
 use mcp_authz::clock;
 use mcp_authz::mcp::json;
 
+use crate::policies::median;
 use crate::{Failure, NESTING, texts};
 
 /// How large each text is, about: a body at the limit of the shipped configuration of Envoy.
@@ -19,18 +20,14 @@ const ROUNDS: usize = 5;
 /// Megabytes (10⁶ bytes) a second, the median of five.
 pub(crate) fn measure() -> Result<[(&'static str, f64); 2], Failure> {
     Ok([
-        ("reader_objects_mb_per_s", median(&texts::objects(BYTES))?),
-        ("reader_strings_mb_per_s", median(&texts::strings(BYTES))?),
+        ("reader_objects_mb_per_s", median_speed(&texts::objects(BYTES))?),
+        ("reader_strings_mb_per_s", median_speed(&texts::strings(BYTES))?),
     ])
 }
 
-fn median(text: &str) -> Result<f64, Failure> {
-    let mut speeds = Vec::with_capacity(ROUNDS);
-    for _ in 0..ROUNDS {
-        speeds.push(speed(text)?);
-    }
-    speeds.sort_by(f64::total_cmp);
-    Ok(speeds.get(ROUNDS / 2).copied().ok_or("nothing was measured")?)
+fn median_speed(text: &str) -> Result<f64, Failure> {
+    let speeds: Result<Vec<f64>, Failure> = (0..ROUNDS).map(|_| speed(text)).collect();
+    median(speeds?)
 }
 
 fn speed(text: &str) -> Result<f64, Failure> {
